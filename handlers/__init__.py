@@ -1,0 +1,1 @@
+"""The work behind the queue: fetch, download, deliver, notify, and the connectors."""

@@ -1,0 +1,1 @@
+"""Storyrelay: receives, reconciles and records; handlers build on it."""
