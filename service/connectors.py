@@ -1,0 +1,70 @@
+"""The seam between the service and the places it publishes to: connectors are found by entry point."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from service.domain.delivery import Notice, Publication, Published
+from service.outbound_http import HttpClient
+
+GROUP = "storyrelay.connectors"
+
+
+@dataclass(frozen=True)
+class ConnectorTools:
+    """What every connector may use: its destination's name, the outbound HTTP seam (the operator's own
+    addresses, so unfiltered), the folder that relative paths in the settings mean, and the clock (UTC)."""
+
+    destination: str
+    http: HttpClient
+    base: Path
+    now: Callable[[], datetime]
+
+
+class Connector(Protocol):
+    """The code for one kind of place.
+
+    Every method raises `DeliveryFailed` and nothing else for what the place or the network does.
+    An instance lives for one step in one process; it may keep connections for that long.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    """The destination's options, checked at start; forbids unknown names; secrets are SecretStr."""
+
+    def __init__(self, options: BaseModel, tools: ConnectorTools) -> None: ...
+
+    def publish(self, publication: Publication) -> Published:
+        """Puts the story there, once: looks for what an earlier attempt made before it creates."""
+
+    def notify(self, notice: Notice) -> Published:
+        """Tells the people who watch this place."""
+
+    def check(self) -> str:
+        """Logs in without a lasting effect and says as whom and where, for `storyrelay doctor`."""
+
+    def send_test(self) -> Published:
+        """Makes something harmless, marked as a test."""
+
+
+class UnknownConnector(LookupError):
+    """No connector of that name is installed; the message names the nearest and all there are."""
+
+
+def connector_class(name: str) -> type[Connector]:
+    """Returns the class that is registered as `name` under the entry-point group `storyrelay.connectors`.
+
+    Raises UnknownConnector.
+    """
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownConnector(f"no connector {name!r}: {hint}there are {', '.join(sorted(found))}")
+    loaded: type[Connector] = found[name].load()
+    return loaded
