@@ -1,0 +1,117 @@
+"""One attempt at a step: keeps its lease, and interrupts it when it may not go on."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import FrameType
+
+import sqlalchemy as sa
+import structlog
+
+from service.domain.steps import ClaimedStep, LeaseLost, Record, Released, StepFailed
+from service.ledger import LedgerDown, steps, stories
+from service.ledger.stories import StoryRow
+from service.wiring import Relay
+
+log = structlog.get_logger()
+
+Interruption = LeaseLost | Released | StepFailed
+
+
+class Attempt:
+    """Holds the lease of a claimed step while its handler works.
+
+    A second thread renews the lease. What has to stop the handler (lease lost, worker told to end, too long) is
+    raised in the main thread, where signals arrive; transfers ask `stop_reason` instead, because an exception
+    can't cross libcurl.
+    """
+
+    def __init__(self, relay: Relay, step: ClaimedStep) -> None:
+        self.relay = relay
+        self.step = step
+        self._pending: Interruption | None = None
+        self._interruptible = False
+        self._over = threading.Event()
+
+    def check(self) -> None:
+        """Raises what has to stop this attempt, if anything."""
+        if self._pending is not None:
+            raise self._pending
+
+    def story(self) -> StoryRow:
+        """The step's story as the ledger has it now. Raises StepFailed when it is gone."""
+        with self.relay.ledger.read() as tx:
+            row = stories.read(tx, self.step.story_key)
+        if row is None:
+            raise StepFailed("its story is gone from the ledger", permanent=True)
+        return row
+
+    def stop_reason(self) -> str | None:
+        """For transfers: why they have to stop, None while they may go on."""
+        return None if self._pending is None else str(self._pending) or type(self._pending).__name__
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Keeps the lease within the block, whose code may be interrupted anywhere."""
+        keeper = threading.Thread(target=self._keep_lease, name="lease", daemon=True)
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGUSR1)}
+        keeper.start()
+        try:
+            self._interruptible = True
+            self.check()
+            yield
+            self.check()
+        finally:
+            self._interruptible = False
+            self._over.set()
+            keeper.join()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and self._pending is None:
+            self._pending = Released("the worker was told to stop")
+        if self._interruptible and self._pending is not None:
+            self._interruptible = False  # raise once; a second signal must not cut the clean-up short
+            raise self._pending
+
+    def _interrupt(self, reason: Interruption) -> None:
+        if self._pending is None:
+            self._pending = reason
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def _keep_lease(self) -> None:
+        settings = self.relay.settings
+        started = renewed = time.monotonic()
+        while not self._over.wait(settings.lease_renewal_seconds):
+            if time.monotonic() - started > settings.step_timeout_seconds:
+                self._interrupt(StepFailed(f"it took longer than {settings.step_timeout_seconds:g} s"))
+                return
+            held = self._renew()
+            if held:
+                renewed = time.monotonic()
+            if held is False or time.monotonic() - renewed > settings.lease_seconds:
+                self._interrupt(LeaseLost("the lease was lost"))
+                return
+
+    def _renew(self) -> bool | None:
+        """True: renewed. False: another worker has the step. None: the ledger did not answer."""
+        try:
+            with self.relay.ledger.write() as tx:
+                return steps.renew(tx, self.step, self.relay.now(), self.relay.settings.lease_seconds)
+        except LedgerDown as error:
+            log.warning("lease.not_renewed", step=self.step.id, error=type(error).__name__)
+            return None
+
+
+def settle(step: ClaimedStep) -> Record:
+    """A record that settles the step's story, if this step was the last that it waited for."""
+
+    def record(tx: sa.Connection, now: datetime) -> None:
+        stories.settle_if_over(tx, step.story_key, now)
+
+    return record

@@ -1,0 +1,218 @@
+"""The download step: brings the video into the store, whole and checked, with its poster and captions."""
+
+import contextlib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from handlers.attempt import Attempt, settle
+from handlers.fetch import failure as api_failure
+from handlers.video_file import VideoFacts, VideoLimits, VideoRefused, poster, probe
+from service.domain.captions import Narration, captions
+from service.domain.notices import NoticeKind, Trouble
+from service.domain.routing import UnknownRoute, destinations_for
+from service.domain.states import StepKind, StoryState
+from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
+from service.ledger import lanes, notices, steps, stories
+from service.ledger.stories import StoryRow, VideoRow
+from service.outbound_http import (
+    AddressRefused,
+    BadUrl,
+    DiskFull,
+    Downloaded,
+    DownloadLimits,
+    HttpStatus,
+    OutboundError,
+    PartBusy,
+    PartFile,
+    TooLarge,
+    TooManyRedirects,
+)
+from service.story_api import Story, StoryApiError, parse_story
+from service.video_store import StoreError, StoreFull, safe_segment
+from service.wiring import Relay
+
+STALE_URL = (403, 404, 410)
+"""Answers by which a signed address says that it is over: the story is fetched again for a fresh one."""
+
+_PERMANENT = (AddressRefused, BadUrl, TooLarge, TooManyRedirects)
+
+
+def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
+    """Downloads, checks and stores one revision's video. Raises StepFailed."""
+    row = attempt.story()
+    if step.revision < row.revision:
+        return Done(f"superseded by revision {row.revision}", record=settle(step))
+    try:
+        return _bring(relay, step, row, attempt)
+    except (DiskFull, StoreFull) as error:
+        raise StepFailed(str(error), spends=False, opens=Opens(lanes.DISK_FULL, str(error))) from error
+    except StoreError as error:
+        raise StepFailed(f"the video store: {error}", permanent=error.permanent) from error
+    except VideoRefused as error:
+        raise StepFailed(f"the video was refused: {error}", permanent=not error.cut) from error
+
+
+def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
+    """Ends the story with the reason, and tells people."""
+    row = stories.lock(tx, step.story_key)
+    if row.state != StoryState.SETTLING or row.revision != step.revision:
+        return
+    stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message)
+    trouble = Trouble(
+        key=f"{NoticeKind.STORY_GIVEN_UP}/{row.id}/{step.revision}",
+        kind=NoticeKind.STORY_GIVEN_UP,
+        title=f"Video not to be had: {row.title or row.name}",
+        text=f"Story {row.name} is finished, but its video could not be taken: {message}",
+        story=row.id,
+    )
+    notices.add(tx, trouble, relay.configuration.notices, now)
+
+
+def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> Done:
+    store = relay.video_store()
+    story = parse_story(row.snapshot)
+    with contextlib.ExitStack() as cleanup:
+        downloaded, story = _download(relay, step, story, store.incoming, attempt)
+        limits = VideoLimits(
+            max_bytes=relay.settings.max_video_bytes, max_seconds=relay.settings.max_video_seconds
+        )
+        cleanup.callback(_discard, downloaded.path)
+        attempt.check()
+        facts = probe(downloaded.path, limits)
+        attempt.check()
+        prefix = f"{safe_segment(story.id)}/r{step.revision}"
+        has_poster = _store_poster(store, prefix, downloaded.path, facts, cleanup)
+        text = captions([Narration(scene.narration) for scene in story.scenes], facts.seconds)
+        if text is not None:
+            store.put_bytes(f"{prefix}/captions.vtt", text.encode(), content_type="text/vtt")
+        store.put_file(f"{prefix}/video.mp4", downloaded.path, content_type="video/mp4", move=True)
+    video = VideoRow(
+        story=row.id,
+        revision=step.revision,
+        prefix=prefix,
+        sha256=downloaded.sha256,
+        bytes=downloaded.bytes,
+        seconds=facts.seconds,
+        width=facts.width,
+        height=facts.height,
+        video_codec=facts.video_codec,
+        audio_codec=facts.audio_codec,
+        has_poster=has_poster,
+        has_captions=text is not None,
+    )
+    said = f"{video.bytes} bytes, {video.seconds:.1f} s, {video.width}×{video.height}"
+    with relay.ledger.read() as tx:
+        before = stories.read_video(tx, row.id, step.revision - 1)
+    if before is not None and before.sha256 == video.sha256:
+        return Done(f"{said}: the same video as before", record=_stored(video, []))
+    return Done(said, record=_stored(video, _deliveries(relay, row, step.revision)))
+
+
+def _download(
+    relay: Relay, step: ClaimedStep, story: Story, folder: Path, attempt: Attempt
+) -> tuple[Downloaded, Story]:
+    """Downloads the story's video; asks for a fresh address as often as the settings allow."""
+    for _ in range(relay.settings.download_fresh_urls):
+        try:
+            return _transfer(relay, step, story, folder, attempt), story
+        except HttpStatus as error:
+            if error.status not in STALE_URL:
+                raise _transfer_failure(error) from error
+            story = _refreshed(relay, step, attempt)
+    try:
+        return _transfer(relay, step, story, folder, attempt), story
+    except HttpStatus as error:
+        raise _transfer_failure(error) from error
+
+
+def _transfer(relay: Relay, step: ClaimedStep, story: Story, folder: Path, attempt: Attempt) -> Downloaded:
+    if not story.video_url:
+        raise StepFailed("the Story API gives no address for the video any more")
+    settings = relay.settings
+    limits = DownloadLimits(
+        max_bytes=settings.max_video_bytes,
+        min_bytes_per_second=settings.download_min_rate,
+        window=settings.download_rate_window,
+    )
+    client = relay.untrusted_http(attempt.stop_reason)
+    name = f"{step.story}-r{step.revision}"
+    try:
+        try:
+            return client.download(story.video_url, PartFile(folder / f"{name}.part"), limits)
+        except PartBusy:
+            # a worker that lost its lease still writes there: leave it its file
+            return client.download(
+                story.video_url, PartFile(folder / f"{name}-g{step.generation}.part"), limits
+            )
+    except (HttpStatus, DiskFull):
+        raise
+    except OutboundError as error:
+        attempt.check()
+        raise _transfer_failure(error) from error
+
+
+def _transfer_failure(error: OutboundError) -> StepFailed:
+    """What a failed transfer means for the step: 4xx that will stay, and refusals of ours, are permanent."""
+    if isinstance(error, HttpStatus):
+        permanent = 400 <= error.status < 500 and error.status not in (401, 408, 425, 429)
+        return StepFailed(str(error), permanent=permanent, retry_after=error.retry_after)
+    return StepFailed(str(error), permanent=isinstance(error, _PERMANENT))
+
+
+def _refreshed(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Story:
+    row = attempt.story()
+    if row.story_id is None:
+        raise StepFailed("the story's id is not known", permanent=True)
+    try:
+        return relay.story_api(attempt.stop_reason).get(row.story_id)
+    except StoryApiError as error:
+        attempt.check()
+        met = api_failure(error)
+        # the Story API's trouble is no reason to pause the download lane
+        raise StepFailed(f"no fresh address for the video: {met}", retry_after=met.retry_after) from error
+
+
+def _store_poster(
+    store: Any, prefix: str, video: Path, facts: VideoFacts, cleanup: contextlib.ExitStack
+) -> bool:
+    target = video.with_suffix(".jpg")
+    cleanup.callback(_discard, target)
+    try:
+        poster(video, facts, target)
+    except VideoRefused:  # a video without a single frame that makes a picture is still a video
+        return False
+    store.put_file(f"{prefix}/poster.jpg", target, content_type="image/jpeg", move=True)
+    return True
+
+
+def _discard(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+
+
+def _stored(video: VideoRow, deliveries: list[steps.NewStep]) -> Record:
+    def record(tx: sa.Connection, now: datetime) -> None:
+        stories.add_video(tx, video, now)
+        row = stories.lock(tx, video.story)
+        if row.revision == video.revision and row.state == StoryState.SETTLING:
+            steps.add(tx, deliveries, now)
+        stories.settle_if_over(tx, video.story, now)
+
+    return record
+
+
+def _deliveries(relay: Relay, row: StoryRow, revision: int) -> list[steps.NewStep]:
+    facts = {**row.snapshot, "title": row.title, "kind": row.kind, "labels": row.labels}
+    for name in ("idea", "language", "aspect_ratio"):
+        facts.setdefault(name, row.request.get(name))
+    try:
+        wanted = destinations_for(relay.configuration.routes, facts, row.route)
+    except UnknownRoute as error:
+        raise StepFailed(f"{error}: it was pinned when the story came in", permanent=True) from error
+    return [
+        steps.NewStep(Lane(StepKind.DELIVER, destination), row.id, revision, route=route)
+        for destination, route in wanted.items()
+    ]

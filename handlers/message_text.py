@@ -1,0 +1,207 @@
+"""Texts of messages: Jinja templates, with each value escaped for the place where it goes.
+
+Everything that a story says is untrusted. Templates are ours or the operator's own.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+from jinja2 import BaseLoader, DictLoader, PackageLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
+
+from service.domain.delivery import DeliveryFailed, Links, Publication, Scene, StoryFacts, Video
+
+Values = Mapping[str, object]
+
+MAX_TEXT = 10_000
+_TEMPLATE_LIMIT = 256 * 1024
+
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""Control characters but tab and newline, overrides that would turn the text around them, halves of pairs."""
+
+
+class Place(Enum):
+    """Where a text goes, which decides how values are escaped."""
+
+    PLAIN = "plain"
+    HTML = "html"
+    MRKDWN = "mrkdwn"
+
+
+class BrokenTemplate(DeliveryFailed):
+    """A template can't be rendered: the destination waits until the operator has mended it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, refused=True)
+
+
+def clean(text: str) -> str:
+    """The text without control characters, direction overrides and lone surrogates, each line end a newline."""
+    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` UTF-16 units, which is what the strictest place counts; an ellipsis says that more was there."""
+    if _units(text) <= limit:
+        return text
+    kept = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)].decode("utf-16-le", "ignore")
+    while kept and (unicodedata.combining(kept[-1]) or unicodedata.category(kept[-1]) in ("Cf", "Mn", "Me")):
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def line(text: str) -> str:
+    """The text on one line."""
+    return " ".join(clean(text).split())
+
+
+def mrkdwn(text: str) -> Markup:
+    """Text as Slack's mrkdwn shows it literally: its three control characters escaped (Slack, "Escaping text")."""
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 (escaped)
+
+
+def clock(seconds: float) -> str:
+    """A length as people read it: 0:15, 12:05, 1:02:30."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: int) -> str:
+    """A number of bytes as people read it: 900 bytes, 2.4 MB (of 1,000,000 bytes)."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
+
+
+@dataclass(frozen=True)
+class MessageText:
+    """A template that is known to render.
+
+    `name` is that of a template in handlers/templates; `override` stands in for it: a file, or the text itself.
+    Raises BrokenTemplate, with file and line, when the template can't be read or rendered for a sample.
+    """
+
+    name: str
+    place: Place
+    override: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        self.render(SAMPLE)
+
+    def render(self, values: Values) -> str:
+        """The text for these values. Raises BrokenTemplate."""
+        label, loader = self._source()
+        try:
+            return _environment(self.place, loader).get_template(label).render(values).strip()
+        except TemplateError as error:
+            where = f"{label}, line {error.lineno}" if isinstance(error, TemplateSyntaxError) else label
+            raise BrokenTemplate(f"the template {where} can't be rendered: {error}; mend it") from error
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise BrokenTemplate(
+                f"the template {label} fails: {type(error).__name__}: {error}; mend it"
+            ) from error
+
+    def _source(self) -> tuple[str, BaseLoader]:
+        if self.override is None:
+            return self.name, PackageLoader("handlers", "templates")
+        if isinstance(self.override, str):
+            return self.name, DictLoader({self.name: self.override})
+        return str(self.override), DictLoader({str(self.override): _read(self.override)})
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(_TEMPLATE_LIMIT)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BrokenTemplate(
+            f"the template {path} can't be read: {reason}; see the destination's options"
+        ) from error
+
+
+def _environment(place: Place, loader: BaseLoader) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=place is Place.HTML,
+        finalize=_finalizer(place),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"clock": clock, "size": size, "line": line, "cut": cut}
+    return environment
+
+
+def _finalizer(place: Place) -> Callable[[object], object]:
+    escapes: dict[Place, Callable[[str], str]] = {Place.PLAIN: str, Place.HTML: escape, Place.MRKDWN: mrkdwn}
+
+    def finalize(value: object) -> object:
+        if isinstance(value, StrictUndefined | Markup):
+            return value
+        return escapes[place](clean(str(value)))
+
+    return finalize
+
+
+def values_of(publication: Publication, **of_the_place: object) -> Values:
+    """What templates see of a publication; the story's texts are cleaned and cut to a sane length."""
+    return {
+        "story": readable(publication.story),
+        "video": publication.video,
+        "links": publication.links,
+        "route": publication.route,
+        "destination": publication.destination,
+        "repeat": publication.repeat,
+        "published_at": publication.published_at,
+        **of_the_place,
+    }
+
+
+def readable(story: StoryFacts) -> StoryFacts:
+    """The story with each of its texts cleaned and cut to a sane length."""
+    return replace(
+        story,
+        title=cut(clean(story.title), MAX_TEXT),
+        idea=cut(clean(story.idea), MAX_TEXT),
+        scenes=tuple(Scene(clean(one.name), cut(clean(one.narration), MAX_TEXT)) for one in story.scenes),
+    )
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+SAMPLE: Values = {
+    "story": StoryFacts(
+        id="story-sample",
+        title="A sample",
+        idea="A lighthouse keeper finds a letter.",
+        aspect_ratio="16:9",
+        used_credits=150,
+        created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        revision=1,
+        language="English",
+        scenes=(Scene("The letter", "It came with the tide."),),
+        snapshot={"id": "story-sample", "title": "A sample", "status": "success", "aspect_ratio": "16:9"},
+    ),
+    "video": Video("0" * 64, 2_000_000, 15.0, 1280, 720),
+    "links": Links("https://media.test/video", "https://media.test/poster", "https://media.test/captions"),
+    "route": "sample",
+    "destination": "sample",
+    "repeat": 0,
+    "published_at": datetime(2026, 1, 2, 3, 10, tzinfo=UTC),
+    "poster_cid": "poster@sample",
+    "attached": True,
+}
+"""What every template must be able to show."""

@@ -1,0 +1,48 @@
+"""The notify step: tells a notice to one of the destinations that `[notices]` names."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+
+from handlers.attempt import Attempt
+from handlers.deliver import failure, open_connector
+from service.domain.delivery import DeliveryFailed, Notice
+from service.domain.steps import ClaimedStep, Done, StepFailed
+from service.ledger import notices
+from service.wiring import Relay
+
+log = structlog.get_logger()
+
+
+def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
+    """Tells the notice. Raises StepFailed."""
+    notice = _notice(relay, step)
+    connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
+    try:
+        told = connector.notify(notice)
+    except DeliveryFailed as error:
+        attempt.check()
+        raise failure(error) from error
+    return Done(told.remark or "told", reference=told.reference, url=told.url, remark=told.remark or None)
+
+
+def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
+    """Says in the log that nobody was told: a notice about a notice would go the same way."""
+    del relay, tx, now
+    log.error("notice.untold", notice=step.notice, destination=step.lane.destination, error=message)
+
+
+def _notice(relay: Relay, step: ClaimedStep) -> Notice:
+    with relay.ledger.read() as tx:
+        row = notices.read(tx, step.notice) if step.notice is not None else None
+    if row is None:
+        raise StepFailed("its notice is gone from the ledger", permanent=True)
+    return Notice(
+        id=f"notice-{row.id}-{step.id}",
+        kind=row.kind,
+        title=row.title,
+        text=row.text,
+        at=row.created_at,
+        story_id=row.story_id,
+    )

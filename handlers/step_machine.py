@@ -1,0 +1,222 @@
+"""Runs one step: claim, work, and one transaction that says how it ended and what follows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sentry_sdk
+import sqlalchemy as sa
+import structlog
+
+from handlers.attempt import Attempt
+from service.domain.notices import NoticeKind, Trouble
+from service.domain.schedules import circuit_should_open, retry_delay
+from service.domain.states import Circuit, Outcome, StepKind, StepState
+from service.domain.steps import ClaimedStep, Done, Lane, Later, LeaseLost, Opens, Released, StepFailed
+from service.ledger import lanes, notices, steps, stories
+from service.observability import redact
+from service.wiring import Relay
+
+log = structlog.get_logger()
+
+LONGEST_DETAIL = 2000
+
+
+@dataclass(frozen=True)
+class Handler:
+    """The code for one kind of step.
+
+    `work` does it. `dead` records what follows when it is given up, within the transaction that says so.
+    """
+
+    work: Callable[[Relay, ClaimedStep, Attempt], Done | Later]
+    dead: Callable[[Relay, sa.Connection, ClaimedStep, str, datetime], None]
+
+
+@dataclass(frozen=True)
+class StepMachine:
+    """Takes steps through the states of the design; every transition matches the claimed generation."""
+
+    relay: Relay
+    handlers: Mapping[StepKind, Handler]
+
+    def run(self, step_id: int) -> None:
+        """Runs the step if nobody else does. Raises only what the ledger raises when it can't be reached."""
+        with self.relay.ledger.write() as tx:
+            step = steps.claim(tx, step_id, self.relay.now(), self.relay.settings.lease_seconds)
+        if step is None:
+            log.debug("step.stale_job", step=step_id)
+            return
+        try:
+            self._work(step)
+        except LeaseLost:
+            log.warning("step.lease_lost", step=step.id, lane=str(step.lane), generation=step.generation)
+        self.relay.dispatcher.dispatch()
+
+    def _work(self, step: ClaimedStep) -> None:
+        try:
+            answer = self._attempt(step)
+        except Released as released:
+            self._release(step, str(released))
+        except StepFailed as failure:
+            self._fail(step, failure)
+        except LeaseLost:
+            raise
+        except Exception as bug:  # noqa: BLE001  a mistake of ours is an attempt like any other, and is reported
+            sentry_sdk.capture_exception(bug)
+            log.exception("step.mistake", step=step.id, lane=str(step.lane))
+            self._fail(step, StepFailed(f"a mistake in Storyrelay: {type(bug).__name__}: {redact(str(bug))}"))
+        else:
+            self._record(step, answer)
+
+    def _attempt(self, step: ClaimedStep) -> Done | Later:
+        if step.attempts > len(self.relay.settings.retry_schedule) + 1:
+            raise StepFailed("its worker died at every attempt: the step itself may be what kills it", permanent=True)
+        attempt = Attempt(self.relay, step)
+        with attempt.working():
+            return self.handlers[step.lane.kind].work(self.relay, step, attempt)
+
+    def _record(self, step: ClaimedStep, answer: Done | Later) -> None:
+        now = self.relay.now()
+        with self.relay.ledger.write() as tx:
+            if step.story is not None:
+                stories.lock(tx, step.story)
+            if isinstance(answer, Done):
+                steps.end(tx, step, now, StepState.DONE, _result(answer))
+                steps.end_attempt(tx, step, now, Outcome.DONE, _detail(answer.detail))
+            else:
+                next_at = now + timedelta(seconds=answer.seconds)
+                steps.postpone(tx, step, next_at, spends=False, waits=True, error=None)
+                steps.end_attempt(tx, step, now, Outcome.WAITED, _detail(answer.detail))
+            if answer.record is not None:
+                answer.record(tx, now)
+        log.info("step.done" if isinstance(answer, Done) else "step.waits", **_facts(step), detail=answer.detail)
+        self._recover(step.lane)
+
+    def _release(self, step: ClaimedStep, why: str) -> None:
+        now = self.relay.now()
+        with self.relay.ledger.write() as tx:
+            steps.postpone(tx, step, now, spends=False, error=None)
+            steps.end_attempt(tx, step, now, Outcome.RELEASED, why)
+        log.info("step.released", **_facts(step))
+
+    def _fail(self, step: ClaimedStep, failure: StepFailed) -> None:
+        now = self.relay.now()
+        message = _detail(str(failure))
+        open_before = self._opened(step, failure, now)
+        spends = failure.spends and not (open_before and not failure.permanent)
+        delay = self._delay(step, failure, spends=spends)
+        if failure.permanent or delay is None:
+            self._bury(step, message, now)
+        else:
+            with self.relay.ledger.write() as tx:
+                steps.postpone(tx, step, now + timedelta(seconds=delay), spends=spends, error=message)
+                steps.end_attempt(tx, step, now, Outcome.RETRY, message)
+            log.warning("step.failed", **_facts(step), error=message, again_in=round(delay, 1))
+        self._judge_lane(step.lane, now)
+
+    def _delay(self, step: ClaimedStep, failure: StepFailed, *, spends: bool) -> float | None:
+        settings = self.relay.settings
+        if not spends:
+            # the lane's circuit decides when; without one, the shortest pause of the schedule
+            return 0.0 if failure.opens else settings.retry_schedule[0]
+        return retry_delay(
+            settings.retry_schedule,
+            step.attempts,
+            jitter=settings.retry_jitter,
+            asked=failure.retry_after,
+            longest_ask=settings.retry_after_max,
+        )
+
+    def _bury(self, step: ClaimedStep, message: str, now: datetime) -> None:
+        with self.relay.ledger.write() as tx:
+            if step.story is not None:
+                stories.lock(tx, step.story)
+            steps.end(tx, step, now, StepState.DEAD, {"last_error": message})
+            steps.end_attempt(tx, step, now, Outcome.DEAD, message)
+            self.handlers[step.lane.kind].dead(self.relay, tx, step, message, now)
+        sentry_sdk.capture_message(f"{step.lane} gave up: {message}", level="error")
+        log.error("step.dead", **_facts(step), error=message)
+
+    def _opened(self, step: ClaimedStep, failure: StepFailed, now: datetime) -> bool:
+        """Applies what the failure means for the whole lane; says whether its circuit was open before."""
+        settings = self.relay.settings
+        with self.relay.ledger.write() as tx:
+            state = lanes.lock(tx, step.lane)
+            if failure.retry_after is not None:
+                wait = min(failure.retry_after, settings.retry_after_max)
+                lanes.hold_until(tx, step.lane, now + timedelta(seconds=wait))
+            if state.circuit == Circuit.OPEN:
+                lanes.probe_failed(tx, state, now, settings.circuit_max_probe_seconds)
+            elif failure.opens is not None:
+                self._open(tx, step.lane, failure.opens, settings.pause_probe_seconds, now)
+        return state.circuit == Circuit.OPEN
+
+    def _judge_lane(self, lane: Lane, now: datetime) -> None:
+        settings = self.relay.settings
+        if lane.kind == StepKind.DOWNLOAD:  # videos lie on many hosts: one that fails says nothing of the next
+            return
+        with self.relay.ledger.write() as tx:
+            since = now - timedelta(seconds=settings.circuit_window_seconds)
+            state = lanes.lock(tx, lane)
+            if state.opened_at is None and state.closed_at is not None:
+                since = max(since, state.closed_at)
+            tries, failures = steps.recent_tries(tx, lane, since)
+            if circuit_should_open(
+                tries, failures, least_tries=settings.circuit_tries, share=settings.circuit_share
+            ):
+                message = f"{failures} of the last {tries} attempts failed"
+                opens = Opens(lanes.FAILING, message)
+                self._open(tx, lane, opens, settings.circuit_first_probe_seconds, now)
+
+    def _open(self, tx: sa.Connection, lane: Lane, opens: Opens, first_delay: float, now: datetime) -> None:
+        fingerprint = self.relay.fingerprint(lane)
+        if not lanes.open_circuit(tx, lane, opens, now, first_delay=first_delay, fingerprint=fingerprint):
+            return
+        log.error("lane.paused", lane=str(lane), reason=opens.reason, message=opens.message)
+        trouble = Trouble(
+            key=f"{NoticeKind.LANE_PAUSED}/{lane}/{now.isoformat()}",
+            kind=NoticeKind.LANE_PAUSED,
+            title=f"Paused: {_lane_title(lane)}",
+            text=f"{opens.message}\nIt is tried again by itself; `storyrelay doctor` says what is wrong.",
+            about=lane.destination or None,
+        )
+        if lane.kind != StepKind.NOTIFY:  # trouble with telling can't be told that way; the log and doctor say it
+            notices.add(tx, trouble, self.relay.configuration.notices, now)
+
+    def _recover(self, lane: Lane) -> None:
+        now = self.relay.now()
+        with self.relay.ledger.write() as tx:
+            if not lanes.close_circuit(tx, lane, now):
+                return
+            log.info("lane.recovered", lane=str(lane))
+            trouble = Trouble(
+                key=f"{NoticeKind.LANE_RECOVERED}/{lane}/{now.isoformat()}",
+                kind=NoticeKind.LANE_RECOVERED,
+                title=f"Works again: {_lane_title(lane)}",
+                text="What was waiting is being sent.",
+                about=lane.destination or None,
+            )
+            if lane.kind != StepKind.NOTIFY:
+                notices.add(tx, trouble, self.relay.configuration.notices, now)
+
+
+def _lane_title(lane: Lane) -> str:
+    names = {StepKind.FETCH: "asking the Story API", StepKind.DOWNLOAD: "downloading videos"}
+    return names.get(lane.kind, f"{lane.kind} to {lane.destination}")
+
+
+def _result(answer: Done) -> dict[str, Any]:
+    values: dict[str, Any] = {"last_error": None, "url": answer.url, "remark": answer.remark}
+    if answer.reference is not None:
+        values["reference"] = dict(answer.reference)
+    return values
+
+
+def _detail(text: str) -> str:
+    return redact(text)[:LONGEST_DETAIL]
+
+
+def _facts(step: ClaimedStep) -> dict[str, Any]:
+    return {"step": step.id, "lane": str(step.lane), "story": step.story, "try": step.attempts}

@@ -1,0 +1,187 @@
+"""The workers: one process a slot, each on one queue, each job in a fork of its own."""
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import sentry_sdk
+import structlog
+from rq import Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from handlers import deliver, download, fetch, notify
+from handlers.step_machine import Handler, StepMachine
+from service.domain.states import StepKind
+from service.job_queue import patient_connection
+from service.processes import die_with_parent
+from service.settings import Settings
+from service.wiring import Relay, open_relay
+
+log = structlog.get_logger()
+
+HANDLERS: Mapping[StepKind, Handler] = {
+    StepKind.FETCH: Handler(fetch.work, fetch.dead),
+    StepKind.DOWNLOAD: Handler(download.work, download.dead),
+    StepKind.DELIVER: Handler(deliver.work, deliver.dead),
+    StepKind.NOTIFY: Handler(notify.work, notify.dead),
+}
+
+KILL_AFTER = 5.0
+"""Seconds beyond the grace after which a worker that does not end is killed; its step's lease lapses."""
+
+CALM = 5.0
+"""A worker that ends sooner than this (seconds) is started again only after as long a pause."""
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+
+@cache
+def process_relay() -> Relay:
+    """The relay of this process; opened before the workers fork, which inherit it."""
+    return open_relay()
+
+
+def run_step(step_id: int) -> None:
+    """The job that RQ runs, by name: works on one step of the ledger."""
+    try:
+        StepMachine(process_relay(), HANDLERS).run(step_id)
+    finally:
+        sentry_sdk.flush(2)  # the work horse leaves by _exit, which would drop what is still unsent
+
+
+class StepWorker(Worker):
+    """RQ's worker with the intervals measured to bring a killed worker's jobs back soon.
+
+    When told to stop, it gives the running step its grace and then has it released.
+    """
+
+    def __init__(self, kind: StepKind, settings: Settings, redis_url: str) -> None:
+        super().__init__(
+            [kind.value],
+            connection=patient_connection(redis_url),
+            serializer=JSONSerializer,
+            maintenance_interval=30,
+            worker_ttl=45,
+            job_monitoring_interval=10,
+            work_horse_killed_handler=_report_killed,
+        )
+        self.grace = settings.stop_grace_seconds
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Starts the grace of the step that is running."""
+        timer = threading.Timer(self.grace, self._release_horse)
+        timer.daemon = True
+        timer.start()
+
+    def _release_horse(self) -> None:
+        if self.horse_pid:
+            self.kill_horse(signal.SIGTERM)
+
+
+def _report_killed(job: Job, pid: int, status: int, _usage: Any) -> None:
+    # nothing in the killed process can tell: no exception, no Sentry, only its parent sees it
+    facts = {"step": job.args[0] if job.args else None, "pid": pid, "status": status}
+    log.error("step.horse_killed", **facts)
+    sentry_sdk.capture_message(f"a work horse was killed: {facts}", level="error")
+
+
+@dataclass
+class WorkerPool:
+    """Keeps a set number of workers for each kind alive, until SIGTERM or SIGINT."""
+
+    settings: Settings
+    redis_url: str
+    wanted: Mapping[StepKind, int]
+    _slots: dict[int, tuple[StepKind, float]] = field(default_factory=dict)
+    _waiting: list[tuple[float, StepKind]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Blocks until every worker has ended."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        gc.freeze()  # the pages of what is loaded stay shared with the workers
+        for kind, count in self.wanted.items():
+            for _ in range(count):
+                self._start(kind)
+        log.info("workers.started", **{str(kind): count for kind, count in self.wanted.items()})
+        while self._await_signal() == signal.SIGCHLD:
+            self._reap(again=True)
+        self._stop()
+
+    def _await_signal(self) -> int:
+        while True:
+            if not self._waiting:
+                return signal.sigwait(_SIGNALS)
+            due, kind = self._waiting[0]
+            got = signal.sigtimedwait(_SIGNALS, max(0.0, due - time.monotonic()))
+            if got is not None:
+                return got.si_signo
+            self._waiting.pop(0)
+            self._start(kind)
+
+    def _start(self, kind: StepKind) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._work(kind)
+        self._slots[pid] = (kind, time.monotonic())
+
+    def _work(self, kind: StepKind) -> None:
+        status = 1
+        try:
+            die_with_parent()
+            os.setpgrp()  # a terminal's Ctrl-C is for the pool, which passes it on once
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            structlog.contextvars.bind_contextvars(worker=f"{kind}-{os.getpid()}")
+            StepWorker(kind, self.settings, self.redis_url).work(logging_level="WARNING")
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _reap(self, *, again: bool) -> None:
+        for pid, status in _ended_children():
+            kind, started = self._slots.pop(pid)
+            if again:
+                log.error("worker.ended", kind=str(kind), pid=pid, status=status)
+                pause = 0.0 if time.monotonic() - started > CALM else CALM
+                self._waiting.append((time.monotonic() + pause, kind))
+
+    def _stop(self) -> None:
+        log.info("workers.stopping", left=len(self._slots))
+        for pid in self._slots:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + self.settings.stop_grace_seconds + KILL_AFTER
+        while self._slots and (left := deadline - time.monotonic()) > 0:
+            signal.sigtimedwait({signal.SIGCHLD}, left)
+            self._reap(again=False)
+        for pid in self._slots:
+            log.error("worker.killed", pid=pid)
+            os.kill(pid, signal.SIGKILL)
+        log.info("workers.stopped")
+
+
+def _ended_children() -> Iterable[tuple[int, int]]:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, os.waitstatus_to_exitcode(status)
+
+
+def worker_counts(settings: Settings, only: StepKind | None) -> dict[StepKind, int]:
+    """How many workers each kind gets; those of one kind alone where it is named."""
+    counts = {
+        StepKind.FETCH: settings.workers_fetch,
+        StepKind.DOWNLOAD: settings.workers_download,
+        StepKind.DELIVER: settings.workers_deliver,
+        StepKind.NOTIFY: settings.workers_notify,
+    }
+    return counts if only is None else {only: counts[only]}

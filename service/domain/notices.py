@@ -1,0 +1,33 @@
+"""What people must be told of: the kinds of notice, and how each is worded."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NoticeKind(StrEnum):
+    """The kinds of trouble."""
+
+    STORY_FAILED = "story_failed"
+    STORY_UNKNOWN = "story_unknown"
+    STORY_GIVEN_UP = "story_given_up"
+    STORY_UNCONFIRMED = "story_unconfirmed"
+    DELIVERY_DEAD = "delivery_dead"
+    LANE_PAUSED = "lane_paused"
+    LANE_OFF = "lane_off"
+    LANE_RECOVERED = "lane_recovered"
+    WEBHOOKS_MISSED = "webhooks_missed"
+
+
+KINDS = tuple(NoticeKind)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A notice to be made. The same `key` is told once. `about` is the destination it speaks of, if any."""
+
+    key: str
+    kind: NoticeKind
+    title: str
+    text: str
+    story: int | None = None
+    about: str | None = None

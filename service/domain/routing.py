@@ -1,0 +1,139 @@
+"""Which stories go where."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+Scalar = str | int | float | bool
+
+STORY_FIELDS = (
+    "id", "title", "idea", "is_transition", "status", "progress_percentage", "aspect_ratio", "used_credits",
+    "video_url", "created_at", "updated_at", "language", "kind", "labels", "duration",
+)  # fmt: skip
+"""Fields that a condition usually names; any other field of the story's snapshot may be named as well."""
+
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+_NUMBER = re.compile(r"-?\d{1,300}(\.\d{1,300})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The story's field at `path` (`("labels", "team")` is a nested one) must be like one of `any_of`."""
+
+    path: tuple[str, ...]
+    any_of: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Sends the stories that fulfil every condition of `when` to `destinations`.
+
+    Raising `token_version` revokes the webhook URLs that were made for the route.
+    """
+
+    name: str
+    destinations: tuple[str, ...]
+    when: tuple[Condition, ...] = ()
+    token_version: int = 1
+
+
+class UnknownRoute(LookupError):
+    """The story is pinned to a route that is not configured (any more); `name` is the route's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no route {name[:80]!r} in the configuration")
+        self.name = name
+
+
+def matches(route: Route, facts: Mapping[str, Any]) -> bool:
+    """Says whether a story with these facts (field → JSON value, untrusted) fulfils all conditions of the route.
+
+    Texts compare without regard to case; `*` stands for any characters, `?` for one, nothing else is special.
+    Numbers compare by value, also with a text that holds a number. Of a list of facts any may match. A field
+    that is missing or null fulfils no condition.
+    """
+    return all(_holds(condition, facts) for condition in route.when)
+
+
+def routes_for(routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None) -> tuple[Route, ...]:
+    """The routes that a story takes: the pinned one, `when` not asked, else every one that matches.
+
+    Raises UnknownRoute when the pinned one is not there.
+    """
+    if pinned is None:
+        return tuple(route for route in routes if matches(route, facts))
+    found = tuple(route for route in routes if route.name == pinned)
+    if not found:
+        raise UnknownRoute(pinned)
+    return found
+
+
+def destinations_for(routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None) -> dict[str, str]:
+    """Destination → the first route that leads to it, in the order of the routes; each destination once.
+
+    Raises UnknownRoute as `routes_for`.
+    """
+    found: dict[str, str] = {}
+    for route in routes_for(routes, facts, pinned):
+        for destination in route.destinations:
+            found.setdefault(destination, route.name)
+    return found
+
+
+def _holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
+    fact = _fact(facts, condition.path)
+    candidates = fact if isinstance(fact, list | tuple) else (fact,)
+    return any(_like(candidate, wanted) for candidate in candidates for wanted in condition.any_of)
+
+
+def _fact(facts: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    found: Any = facts
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _like(fact: Any, wanted: Scalar) -> bool:
+    if not isinstance(fact, str | int | float):
+        return False
+    if isinstance(wanted, bool):
+        return _BOOLEANS.get(_text(fact).strip()) is wanted
+    if isinstance(wanted, str):
+        return _pattern(wanted).fullmatch(_text(fact)) is not None
+    return _number(fact) == wanted
+
+
+def _text(fact: Scalar) -> str:
+    if isinstance(fact, float) and fact.is_integer():
+        fact = int(fact)  # JSON has one kind of number: 5.0 is the 5 that people write
+    return _fold(str(fact))
+
+
+def _number(fact: Scalar) -> float | None:
+    if isinstance(fact, bool):
+        return None
+    if isinstance(fact, str):
+        return float(fact) if _NUMBER.fullmatch(fact.strip()) else None
+    return fact
+
+
+def _fold(text: str) -> str:
+    # the same letter can be written composed or not, and the two must be one
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+@lru_cache(maxsize=1024)
+def _pattern(wildcard: str) -> re.Pattern[str]:
+    """Atomic groups: a part once found is never sought again, so a hostile text costs linear time."""
+    first, *rest = (_escaped(part) for part in _fold(wildcard).split("*"))
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    *middle, last = rest
+    return re.compile(f"{first}{''.join(f'(?>.*?{part})' for part in middle)}.*{last}", re.DOTALL)
+
+
+def _escaped(part: str) -> str:
+    return ".".join(re.escape(literal) for literal in part.split("?"))

@@ -1,0 +1,33 @@
+"""Facts about a story that need no ledger and no network."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+FINISHED_CLAIMS = frozenset({"success", "fail"})
+"""Statuses by which a webhook says that nothing more will change (Story API, V1 webhook)."""
+
+
+def video_identity(url: str) -> str:
+    """What tells one video of a story from another: its address without query and fragment.
+
+    The query of a signed address changes at each fetch while the video stays the same.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def expected_seconds(request: Mapping[str, Any]) -> int:
+    """Length in seconds of the video that a submission asks for (scenes × seconds a scene)."""
+    images = request.get("image_urls")
+    scenes = len(images) if isinstance(images, list) else int(request.get("scene_count") or 3)
+    return scenes * int(request.get("scene_duration") or 5)
+
+
+def text(value: Any, longest: int) -> str:
+    """An untrusted value as one line of printable text of at most `longest` characters; '' for what is no text."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return ""
+    line = " ".join(str(value).split())
+    clean = "".join(char for char in line if char.isprintable())
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"

@@ -1,0 +1,83 @@
+"""The job queue: RQ carries hints that a step wants to be worked on; the ledger is the truth."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from service.domain.states import StepKind
+
+RUN_STEP = "handlers.worker.run_step"
+"""The job: its only argument is the step's key in the ledger."""
+
+JOB_TTL = 3600
+"""Seconds for which RQ keeps the hash of a job that failed; the ledger holds what people need to know."""
+
+
+class QueueDown(Exception):
+    """The queue's server can't be reached; nothing is lost, the sweeper enqueues again."""
+
+
+def patient_connection(url: str) -> "Redis":
+    """A connection for workers: rides out an outage of about two minutes instead of ending the worker."""
+    return Redis.from_url(
+        url,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.05), 60),
+        retry_on_error=[ConnectionError, TimeoutError],
+        socket_connect_timeout=5,
+        health_check_interval=30,
+    )
+
+
+def fast_connection(url: str, *, timeout: float) -> "Redis":
+    """A connection that answers or fails within `timeout` seconds and never tries again."""
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+
+
+class JobQueue:
+    """One RQ queue for each kind of step."""
+
+    def __init__(self, connection: "Redis") -> None:
+        self.connection = connection
+
+    def enqueue(self, steps: Iterable[tuple[int, StepKind]]) -> None:
+        """Enqueues one job a step under a fresh job id. Raises QueueDown."""
+        ordered = sorted(steps, key=lambda step: step[1])
+        try:
+            for kind, group in groupby(ordered, key=lambda step: step[1]):
+                self._enqueue_kind(kind, [step_id for step_id, _ in group])
+        except RedisError as error:
+            raise QueueDown(f"the job queue does not answer: {error}") from error
+
+    def depth(self, kind: StepKind) -> int:
+        """How many jobs wait. Raises QueueDown."""
+        try:
+            return self.queue(kind).count
+        except RedisError as error:
+            raise QueueDown(f"the job queue does not answer: {error}") from error
+
+    def queue(self, kind: StepKind) -> Queue:
+        """The RQ queue of one kind, with the serializer that every side has to name."""
+        return Queue(kind.value, connection=self.connection, serializer=JSONSerializer)
+
+    def _enqueue_kind(self, kind: StepKind, step_ids: Sequence[int]) -> None:
+        queue = self.queue(kind)
+        jobs = [
+            Queue.prepare_data(
+                RUN_STEP,
+                args=[step_id],
+                timeout=-1,  # the step machine has its own limit, which the ledger can tell
+                result_ttl=0,
+                failure_ttl=JOB_TTL,
+                description=f"step {step_id}",
+                job_id=uuid.uuid4().hex,
+            )
+            for step_id in step_ids
+        ]
+        queue.enqueue_many(jobs)

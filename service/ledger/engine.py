@@ -1,0 +1,102 @@
+"""Opens the ledger: SQLite in WAL mode or PostgreSQL, with writes that never deadlock by upgrade."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_MS = 8000
+"""How long a SQLite writer waits for another before it gives up: below the 10 s that webhooks have."""
+
+LedgerDown = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""What SQLAlchemy raises when the database is locked, gone or refuses connections."""
+
+
+class Ledger:
+    """Transactions on one database; safe to carry across a fork."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.engine = _create_engine(url, pool_size)
+        self._pid = os.getpid()
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction that may write; commits at the end of the block, rolls back on an exception."""
+        with self._own_engine().begin() as tx:
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view; never waits for a SQLite writer."""
+        with self._own_engine().connect().execution_options(ledger_reads=True) as tx:
+            yield tx
+
+    def close(self) -> None:
+        """Closes the pooled connections of this process."""
+        self.engine.dispose()
+
+    def _own_engine(self) -> sa.Engine:
+        # a connection that both sides of a fork use corrupts its protocol: the child leaves the parent's alone
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self.engine.dispose(close=False)
+        return self.engine
+
+
+def _create_engine(url: str, pool_size: int) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _create_sqlite(parsed)
+    return sa.create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_timeout=8,
+        connect_args={"connect_timeout": 5, "application_name": "storyrelay"},
+    )
+
+
+def _create_sqlite(url: sa.URL) -> sa.Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the begin event says BEGIN, not the driver
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # an answered webhook survives a power cut
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_MS}",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    reads = connection.get_execution_options().get("ledger_reads")
+    # IMMEDIATE: a reader that turns writer later would fail with "locked" instead of waiting
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def insert(tx: sa.Connection, table: sa.Table) -> Any:
+    """The dialect's own INSERT, the one that knows ON CONFLICT."""
+    if tx.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)

@@ -1,0 +1,171 @@
+"""Lanes: the lock, the circuit and the waiting time of one kind of work towards one destination."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.domain.states import Circuit, StepKind
+from service.domain.steps import Lane, Opens
+from service.ledger.engine import insert
+from service.ledger.tables import lanes
+
+REFUSED = "refused"
+NO_CREDIT = "no_credit"
+DISK_FULL = "disk_full"
+FAILING = "failing"
+SWITCHED_OFF = "switched_off"
+
+
+@dataclass(frozen=True)
+class LaneState:
+    """What the ledger knows of a lane; a lane it never heard of is closed."""
+
+    lane: Lane
+    circuit: Circuit = Circuit.CLOSED
+    reason: str | None = None
+    message: str | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    probe_at: datetime | None = None
+    probe_delay: float | None = None
+    not_before: datetime | None = None
+    fingerprint: str | None = None
+
+    def room(self, limit: int, busy: int, now: datetime) -> int:
+        """How many more steps may be queued: a probe at a time while the circuit is open."""
+        if self.circuit == Circuit.OFF or (self.not_before is not None and now < self.not_before):
+            return 0
+        if self.circuit == Circuit.OPEN:
+            due = self.probe_at is None or self.probe_at <= now
+            return 1 if due and busy == 0 else 0
+        return max(0, limit - busy)
+
+
+def lock(tx: sa.Connection, lane: Lane) -> LaneState:
+    """Takes the lane for this transaction, so that two dispatchers never fill the same room."""
+    tx.execute(
+        insert(tx, lanes).values(kind=lane.kind, destination=lane.destination).on_conflict_do_nothing()
+    )
+    return _state(tx.execute(sa.select(lanes).where(*_is(lane)).with_for_update()).one())
+
+
+def all_lanes(tx: sa.Connection) -> list[LaneState]:
+    """Every lane that the ledger knows."""
+    return [_state(row) for row in tx.execute(sa.select(lanes).order_by(lanes.c.kind, lanes.c.destination))]
+
+
+def open_circuit(
+    tx: sa.Connection, lane: Lane, opens: Opens, now: datetime, *, first_delay: float, fingerprint: str | None
+) -> bool:
+    """Opens a closed circuit; the first probe comes after `first_delay` seconds. False: it was open already."""
+    tx.execute(
+        insert(tx, lanes).values(kind=lane.kind, destination=lane.destination).on_conflict_do_nothing()
+    )
+    changed = tx.execute(
+        sa.update(lanes)
+        .where(*_is(lane), lanes.c.circuit == Circuit.CLOSED)
+        .values(
+            circuit=Circuit.OPEN,
+            reason=opens.reason,
+            message=opens.message,
+            opened_at=now,
+            probe_delay=first_delay,
+            probe_at=now + timedelta(seconds=first_delay),
+            fingerprint=fingerprint,
+        )
+    )
+    return changed.rowcount == 1
+
+
+def probe_failed(tx: sa.Connection, state: LaneState, now: datetime, longest: float) -> None:
+    """Doubles the time to the next probe, up to `longest` seconds."""
+    delay = min(longest, (state.probe_delay or 1) * 2)
+    tx.execute(
+        sa.update(lanes)
+        .where(*_is(state.lane), lanes.c.circuit == Circuit.OPEN)
+        .values(probe_delay=delay, probe_at=now + timedelta(seconds=delay))
+    )
+
+
+def switch_off(tx: sa.Connection, lane: Lane) -> bool:
+    """Ends the probing; False when it was off or closed already."""
+    changed = tx.execute(
+        sa.update(lanes).where(*_is(lane), lanes.c.circuit == Circuit.OPEN).values(circuit=Circuit.OFF)
+    )
+    return changed.rowcount == 1
+
+
+def close_circuit(tx: sa.Connection, lane: Lane, now: datetime) -> bool:
+    """Lets everything pass again; False when it was closed already."""
+    changed = tx.execute(
+        sa.update(lanes).where(*_is(lane), lanes.c.circuit != Circuit.CLOSED).values(**_closed(now))
+    )
+    return changed.rowcount == 1
+
+
+def hold_until(tx: sa.Connection, lane: Lane, until: datetime) -> None:
+    """Lets nothing of the lane start before then: the other side asked for it (Retry-After)."""
+    tx.execute(
+        insert(tx, lanes).values(kind=lane.kind, destination=lane.destination).on_conflict_do_nothing()
+    )
+    later = sa.or_(lanes.c.not_before.is_(None), lanes.c.not_before < until)
+    tx.execute(sa.update(lanes).where(*_is(lane), later).values(not_before=until))
+
+
+def close_changed(tx: sa.Connection, fingerprints: Mapping[Lane, str], now: datetime) -> list[Lane]:
+    """Closes the circuits that were opened under other settings than today's; returns their lanes."""
+    changed = [
+        state.lane
+        for state in all_lanes(tx)
+        if state.circuit != Circuit.CLOSED
+        and state.lane in fingerprints
+        and fingerprints[state.lane] != state.fingerprint
+    ]
+    return [lane for lane in changed if close_circuit(tx, lane, now)]
+
+
+def expired(states: Sequence[LaneState], now: datetime, off_after: float) -> list[LaneState]:
+    """Circuits of deliver lanes that have been open for longer than `off_after` seconds."""
+    before = now - timedelta(seconds=off_after)
+    return [
+        state
+        for state in states
+        if state.circuit == Circuit.OPEN
+        and state.lane.kind in (StepKind.DELIVER, StepKind.NOTIFY)
+        and state.opened_at is not None
+        and state.opened_at < before
+    ]
+
+
+def _is(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:
+    return lanes.c.kind == lane.kind, lanes.c.destination == lane.destination
+
+
+def _closed(now: datetime) -> dict[str, Any]:
+    return {
+        "circuit": Circuit.CLOSED,
+        "reason": None,
+        "message": None,
+        "opened_at": None,
+        "closed_at": now,
+        "probe_at": None,
+        "probe_delay": None,
+    }
+
+
+def _state(row: Any) -> LaneState:
+    return LaneState(
+        lane=Lane(StepKind(row.kind), row.destination),
+        circuit=Circuit(row.circuit),
+        reason=row.reason,
+        message=row.message,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        probe_at=row.probe_at,
+        probe_delay=row.probe_delay,
+        not_before=row.not_before,
+        fingerprint=row.fingerprint,
+    )

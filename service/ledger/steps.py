@@ -1,0 +1,342 @@
+"""The step machine's transitions, each one conditional statement (or one transaction around a few).
+
+Every function takes an open write transaction; the order of locks is story, then step, and lanes alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.domain.states import ENDED_STEPS, Outcome, StepKind, StepState
+from service.domain.steps import ClaimedStep, Lane, LeaseLost
+from service.ledger.engine import insert
+from service.ledger.tables import attempts, is_busy, is_pending, steps
+
+FETCH_REVISION = 1
+"""A story has one fetch step for all its revisions: it is asked again, not made again."""
+
+_STORY_STEP = (steps.c.story, steps.c.kind, steps.c.destination, steps.c.revision)
+
+
+@dataclass(frozen=True)
+class NewStep:
+    """A step to be made: due at once."""
+
+    lane: Lane
+    story: int | None
+    revision: int = 1
+    route: str = ""
+    notice: int | None = None
+    reference: Mapping[str, Any] | None = None
+
+
+def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
+    """Makes the steps that are not there yet."""
+    for step in wanted:
+        tx.execute(
+            insert(tx, steps)
+            .values(
+                story=step.story,
+                notice=step.notice,
+                kind=step.lane.kind,
+                destination=step.lane.destination,
+                revision=step.revision,
+                route=step.route,
+                reference=step.reference,
+                state=StepState.PENDING,
+                next_at=now,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime) -> None:
+    """Makes the story's fetch step due at `at`, or sooner where it already is.
+
+    A running fetch is marked, so that it runs again: what it asked may have been before the hint.
+    """
+    ended = steps.c.state.in_(ENDED_STEPS)
+    waiting = steps.c.state == StepState.PENDING
+    sooner = sa.case((steps.c.next_at > at, at), else_=steps.c.next_at)
+    tx.execute(
+        insert(tx, steps)
+        .values(
+            story=story,
+            kind=StepKind.FETCH,
+            destination="",
+            revision=FETCH_REVISION,
+            state=StepState.PENDING,
+            next_at=at,
+            created_at=now,
+            hints=1,
+        )
+        .on_conflict_do_update(
+            index_elements=_STORY_STEP,
+            index_where=steps.c.notice.is_(None),
+            set_={
+                "hints": steps.c.hints + 1,
+                "state": sa.case((ended, StepState.PENDING.value), else_=steps.c.state),
+                "next_at": sa.case((ended, at), (waiting, sooner), else_=steps.c.next_at),
+                "attempts": sa.case((ended, 0), else_=steps.c.attempts),
+                "waits": sa.case((ended, 0), else_=steps.c.waits),
+                "ended_at": sa.case((ended, None), else_=steps.c.ended_at),
+            },
+        )
+    )
+
+
+def repeat(tx: sa.Connection, ids: Sequence[int], now: datetime) -> list[int]:
+    """Makes ended steps due again as a wanted repeat; returns those that were."""
+    return list(
+        tx.execute(
+            sa.update(steps)
+            .where(steps.c.id.in_(ids), steps.c.state.in_(ENDED_STEPS))
+            .values(
+                state=StepState.PENDING,
+                next_at=now,
+                attempts=0,
+                waits=0,
+                repeat=steps.c.repeat + 1,
+                ended_at=None,
+                last_error=None,
+            )
+            .returning(steps.c.id)
+        ).scalars()
+    )
+
+
+def due_lanes(tx: sa.Connection, now: datetime) -> list[Lane]:
+    """The lanes in which something is due."""
+    rows = tx.execute(
+        sa.select(steps.c.kind, steps.c.destination).where(is_pending, steps.c.next_at <= now).distinct()
+    )
+    return [Lane(StepKind(row.kind), row.destination) for row in rows]
+
+
+def busy(tx: sa.Connection, lane: Lane) -> int:
+    """How many steps of the lane are queued or running."""
+    return tx.execute(
+        sa.select(sa.func.count()).select_from(steps).where(*_in_lane(lane), is_busy)
+    ).scalar_one()
+
+
+def take_due(tx: sa.Connection, lane: Lane, room: int, now: datetime) -> list[int]:
+    """Marks up to `room` due steps of the lane as queued, oldest first; returns those that we marked."""
+    oldest = (
+        sa.select(steps.c.id)
+        .where(*_in_lane(lane), is_pending, steps.c.next_at <= now)
+        .order_by(steps.c.next_at)
+        .limit(room)
+    )
+    ids = tx.execute(oldest).scalars().all()
+    if not ids:
+        return []
+    return list(
+        tx.execute(
+            sa.update(steps)
+            .where(steps.c.id.in_(ids), steps.c.state == StepState.PENDING)
+            .values(state=StepState.QUEUED, queued_at=now)
+            .returning(steps.c.id)
+        ).scalars()
+    )
+
+
+def put_back(tx: sa.Connection, ids: Sequence[int], queued_at: datetime) -> None:
+    """Makes steps pending again that we marked at `queued_at` but could not enqueue."""
+    tx.execute(
+        sa.update(steps)
+        .where(steps.c.id.in_(ids), steps.c.state == StepState.QUEUED, steps.c.queued_at == queued_at)
+        .values(state=StepState.PENDING)
+    )
+
+
+def take_stale(tx: sa.Connection, now: datetime, queued_for: float, limit: int) -> list[tuple[int, StepKind]]:
+    """Steps whose job must have been lost: queued for longer than `queued_for` seconds, or with a lapsed lease.
+
+    Their `queued_at` moves, so that the next sweep leaves them alone for as long; generation and state stay.
+    """
+    before = now - timedelta(seconds=queued_for)
+    lost = sa.or_(
+        sa.and_(steps.c.state == StepState.QUEUED, steps.c.queued_at < before),
+        sa.and_(
+            steps.c.state == StepState.RUNNING,
+            steps.c.lease_until < now,
+            steps.c.queued_at < before,
+        ),
+    )
+    ids = tx.execute(sa.select(steps.c.id).where(is_busy, lost).limit(limit)).scalars().all()
+    if not ids:
+        return []
+    rows = tx.execute(
+        sa.update(steps)
+        .where(steps.c.id.in_(ids), lost)
+        .values(queued_at=now)
+        .returning(steps.c.id, steps.c.kind)
+    )
+    return [(row.id, StepKind(row.kind)) for row in rows]
+
+
+def claim(tx: sa.Connection, step_id: int, now: datetime, lease: float) -> ClaimedStep | None:
+    """Takes the lease of a queued step, or of a running one whose lease lapsed. None: a stale double.
+
+    The attempt is counted now, so that a step which kills its worker comes to an end as well.
+    """
+    row = tx.execute(
+        sa.update(steps)
+        .where(
+            steps.c.id == step_id,
+            sa.or_(
+                steps.c.state == StepState.QUEUED,
+                sa.and_(steps.c.state == StepState.RUNNING, steps.c.lease_until < now),
+            ),
+        )
+        .values(
+            state=StepState.RUNNING,
+            generation=steps.c.generation + 1,
+            attempts=steps.c.attempts + 1,
+            seen_hints=steps.c.hints,
+            lease_until=now + timedelta(seconds=lease),
+        )
+        .returning(steps)
+    ).one_or_none()
+    if row is None:
+        return None
+    _close_lost_attempts(tx, step_id, now)
+    claimed = _claimed(row)
+    tx.execute(
+        sa.insert(attempts).values(
+            step=step_id,
+            generation=claimed.generation,
+            kind=row.kind,
+            destination=row.destination,
+            outcome=Outcome.RUNNING,
+            started_at=now,
+        )
+    )
+    return claimed
+
+
+def renew(tx: sa.Connection, step: ClaimedStep, now: datetime, lease: float) -> bool:
+    """Lengthens the lease; False when another worker holds the step by now."""
+    changed = tx.execute(
+        sa.update(steps).where(*_held(step)).values(lease_until=now + timedelta(seconds=lease))
+    )
+    return changed.rowcount == 1
+
+
+def save_reference(tx: sa.Connection, step: ClaimedStep, reference: Mapping[str, Any]) -> None:
+    """Keeps what the place told us so far. Raises LeaseLost."""
+    changed = tx.execute(sa.update(steps).where(*_held(step)).values(reference=dict(reference)))
+    if changed.rowcount != 1:
+        raise LeaseLost
+
+
+def end(
+    tx: sa.Connection, step: ClaimedStep, now: datetime, state: StepState, values: Mapping[str, Any]
+) -> None:
+    """Ends the attempt's step as done or dead. Raises LeaseLost, so that the transaction rolls back.
+
+    A step that was asked for meanwhile becomes pending instead of done.
+    """
+    asked_again = sa.and_(steps.c.hints != steps.c.seen_hints, sa.literal(state == StepState.DONE))
+    changed = tx.execute(
+        sa.update(steps)
+        .where(*_held(step))
+        .values(
+            state=sa.case((asked_again, StepState.PENDING.value), else_=state.value),
+            next_at=sa.case((asked_again, now), else_=None),
+            attempts=sa.case((asked_again, 0), else_=steps.c.attempts),
+            waits=sa.case((asked_again, 0), else_=steps.c.waits),
+            ended_at=sa.case((asked_again, None), else_=now),
+            lease_until=None,
+            **values,
+        )
+    )
+    if changed.rowcount != 1:
+        raise LeaseLost
+
+
+def postpone(
+    tx: sa.Connection,
+    step: ClaimedStep,
+    next_at: datetime,
+    *,
+    spends: bool,
+    waits: bool = False,
+    error: str | None,
+) -> None:
+    """Puts the step back to pending until `next_at`. Raises LeaseLost."""
+    values: dict[str, Any] = {"state": StepState.PENDING, "next_at": next_at, "lease_until": None}
+    if not spends:
+        values["attempts"] = steps.c.attempts - 1
+    if waits:
+        values["waits"] = steps.c.waits + 1
+    if error is not None:
+        values["last_error"] = error
+    if tx.execute(sa.update(steps).where(*_held(step)).values(**values)).rowcount != 1:
+        raise LeaseLost
+
+
+def end_attempt(tx: sa.Connection, step: ClaimedStep, now: datetime, outcome: Outcome, detail: str) -> None:
+    """Writes how the attempt ended and what the other side said."""
+    tx.execute(
+        sa.update(attempts)
+        .where(attempts.c.step == step.id, attempts.c.generation == step.generation)
+        .values(outcome=outcome, detail=detail, ended_at=now)
+    )
+
+
+def recent_tries(tx: sa.Connection, lane: Lane, since: datetime) -> tuple[int, int]:
+    """How many attempts of the lane ended since then, and how many of them failed."""
+    failed = attempts.c.outcome.in_((Outcome.RETRY, Outcome.DEAD))
+    row = tx.execute(
+        sa.select(sa.func.count(), sa.func.count(sa.case((failed, 1)))).where(
+            attempts.c.kind == lane.kind,
+            attempts.c.destination == lane.destination,
+            attempts.c.started_at >= since,
+            attempts.c.outcome.in_((Outcome.DONE, Outcome.RETRY, Outcome.DEAD)),
+        )
+    ).one()
+    return row[0], row[1]
+
+
+def _in_lane(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:
+    return steps.c.kind == lane.kind, steps.c.destination == lane.destination
+
+
+def _held(step: ClaimedStep) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        steps.c.id == step.id,
+        steps.c.generation == step.generation,
+        steps.c.state == StepState.RUNNING,
+    )
+
+
+def _close_lost_attempts(tx: sa.Connection, step_id: int, now: datetime) -> None:
+    tx.execute(
+        sa.update(attempts)
+        .where(attempts.c.step == step_id, attempts.c.outcome == Outcome.RUNNING)
+        .values(outcome=Outcome.LOST, ended_at=now, detail="its worker died or lost its lease")
+    )
+
+
+def _claimed(row: Any) -> ClaimedStep:
+    return ClaimedStep(
+        id=row.id,
+        lane=Lane(StepKind(row.kind), row.destination),
+        story=row.story,
+        notice=row.notice,
+        revision=row.revision,
+        route=row.route,
+        generation=row.generation,
+        attempts=row.attempts,
+        waits=row.waits,
+        hints=row.seen_hints,
+        repeat=row.repeat,
+        created_at=row.created_at,
+        reference=row.reference or {},
+    )

@@ -1,0 +1,319 @@
+"""Stories in the ledger: how they come in, what the Story API said of them, how they end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from service.domain.states import (
+    ENDED_STEPS,
+    UNFINISHED_STORIES,
+    NoticedBy,
+    Origin,
+    StepKind,
+    StoryState,
+)
+from service.ledger.engine import insert
+from service.ledger.tables import rates, steps, stories, videos
+
+
+class Answer(Protocol):
+    """What the Story API said of a story, parsed."""
+
+    @property
+    def id(self) -> str:
+        """The Story API's id."""
+
+    @property
+    def title(self) -> str:
+        """The title, '' for none."""
+
+    @property
+    def progress(self) -> int | None:
+        """Percent."""
+
+    @property
+    def used_credits(self) -> float | None:
+        """What was charged so far."""
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The whole answer as it came."""
+
+
+@dataclass(frozen=True)
+class StoryRow:
+    """A story as the ledger has it. `id` is the ledger's key, `story_id` the Story API's."""
+
+    id: int
+    submission_id: str
+    story_id: str | None
+    origin: str
+    kind: str
+    state: StoryState
+    route: str | None
+    title: str
+    request: Mapping[str, Any]
+    labels: Mapping[str, Any]
+    expected_seconds: int | None
+    estimated_credits: int | None
+    used_credits: float | None
+    api_status: str | None
+    progress: int | None
+    message: str | None
+    snapshot: Mapping[str, Any]
+    video_identity: str | None
+    revision: int
+    webhook_at: datetime | None
+    webhook_status: str | None
+    noticed_by: str | None
+    polls: int
+    not_found: int
+    not_found_since: datetime | None
+    next_poll_at: datetime | None
+    finished_at: datetime | None
+    settled_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def name(self) -> str:
+        """What people call it: the Story API's id, or our submission's while that is unknown."""
+        return self.story_id or f"submission {self.submission_id}"
+
+
+@dataclass(frozen=True)
+class NewStory:
+    """A story that comes into the ledger."""
+
+    submission_id: str
+    origin: Origin
+    state: StoryState
+    story_id: str | None = None
+    kind: str = ""
+    route: str | None = None
+    title: str = ""
+    request: Mapping[str, Any] | None = None
+    request_digest: str | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    expected_seconds: int | None = None
+    estimated_credits: int | None = None
+    next_poll_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    """One revision's video and where its files are in the video store."""
+
+    story: int
+    revision: int
+    prefix: str
+    sha256: str
+    bytes: int
+    seconds: float
+    width: int
+    height: int
+    video_codec: str
+    audio_codec: str | None
+    has_poster: bool
+    has_captions: bool
+
+
+def add(tx: sa.Connection, story: NewStory, now: datetime) -> int | None:
+    """Writes the story; returns its key, None when a story of that Story API id is there already."""
+    values = {name: getattr(story, name) for name in NewStory.__dataclass_fields__}
+    inserted = insert(tx, stories).values(**values, created_at=now, updated_at=now)
+    return tx.execute(inserted.on_conflict_do_nothing().returning(stories.c.id)).scalar_one_or_none()
+
+
+def lock(tx: sa.Connection, key: int) -> StoryRow:
+    """Reads the story and holds it for this transaction: always the first lock that is taken."""
+    return _row(tx.execute(sa.select(stories).where(stories.c.id == key).with_for_update()).one())
+
+
+def read(tx: sa.Connection, key: int) -> StoryRow | None:
+    """The story of that ledger key."""
+    return _maybe(tx.execute(sa.select(stories).where(stories.c.id == key)).one_or_none())
+
+
+def find(tx: sa.Connection, story_id: str) -> StoryRow | None:
+    """The story of that Story API id."""
+    return _maybe(tx.execute(sa.select(stories).where(stories.c.story_id == story_id)).one_or_none())
+
+
+def lock_by_id(tx: sa.Connection, story_id: str) -> StoryRow | None:
+    """Like `find`, and holds the story for this transaction."""
+    query = sa.select(stories).where(stories.c.story_id == story_id).with_for_update()
+    return _maybe(tx.execute(query).one_or_none())
+
+
+def lock_submission(tx: sa.Connection, submission_id: str) -> StoryRow | None:
+    """The story of one submission of ours, held for this transaction."""
+    query = sa.select(stories).where(stories.c.submission_id == submission_id).with_for_update()
+    return _maybe(tx.execute(query).one_or_none())
+
+
+def unanswered_twin(tx: sa.Connection, digest: str, since: datetime) -> StoryRow | None:
+    """A submission of the same request, made since then, of which we don't know whether it was accepted."""
+    query = (
+        sa.select(stories)
+        .where(
+            stories.c.request_digest == digest,
+            stories.c.created_at >= since,
+            stories.c.state.in_((StoryState.SUBMITTING, StoryState.UNCONFIRMED)),
+        )
+        .order_by(stories.c.id.desc())
+        .limit(1)
+    )
+    return _maybe(tx.execute(query).one_or_none())
+
+
+def change(tx: sa.Connection, key: int, now: datetime, **values: Any) -> None:
+    """Writes columns of a story that the caller has locked."""
+    tx.execute(sa.update(stories).where(stories.c.id == key).values(updated_at=now, **values))
+
+
+def record_answer(tx: sa.Connection, row: StoryRow, answer: Answer, status: str, now: datetime) -> None:
+    """Keeps the Story API's last answer; a title of ours stays when the answer has none."""
+    change(
+        tx,
+        row.id,
+        now,
+        api_status=status,
+        snapshot=dict(answer.raw),
+        title=answer.title or row.title,
+        progress=answer.progress,
+        used_credits=answer.used_credits if answer.used_credits is not None else row.used_credits,
+        polls=row.polls + 1,
+        not_found=0,
+        not_found_since=None,
+    )
+
+
+def record_webhook(
+    tx: sa.Connection, row: StoryRow, status: str | None, now: datetime, **values: Any
+) -> None:
+    """Notes that a webhook came for the story and what it claimed."""
+    change(tx, row.id, now, webhook_at=row.webhook_at or now, webhook_status=status, **values)
+
+
+def noticed(row: StoryRow) -> NoticedBy:
+    """What told us first that the story is finished."""
+    return NoticedBy.WEBHOOK if row.webhook_at is not None else NoticedBy.POLL
+
+
+def take_due_polls(tx: sa.Connection, now: datetime, limit: int, hold: float) -> list[StoryRow]:
+    """Stories whose poll is due, oldest first; each is ours alone for `hold` seconds."""
+    query = (
+        sa.select(stories.c.id)
+        .where(stories.c.next_poll_at <= now)
+        .order_by(stories.c.next_poll_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = tx.execute(query).scalars().all()
+    if not ids:
+        return []
+    rows = tx.execute(
+        sa.update(stories)
+        .where(stories.c.id.in_(ids), stories.c.next_poll_at <= now)
+        .values(next_poll_at=now + timedelta(seconds=hold))
+        .returning(stories)
+    )
+    return [_row(row) for row in rows]
+
+
+def reserve_rate(tx: sa.Connection, name: str, wanted: int, rate: float, now: datetime) -> list[datetime]:
+    """Reserves up to `wanted` moments for calls, `rate` a second over all processes, within the next 10 s."""
+    tx.execute(insert(tx, rates).values(name=name, next_at=now).on_conflict_do_nothing())
+    held = sa.select(rates.c.next_at).where(rates.c.name == name).with_for_update()
+    first = max(now, tx.execute(held).scalar_one())
+    room = int(max(0.0, 10 - (first - now).total_seconds()) * rate)
+    slots = [first + timedelta(seconds=n / rate) for n in range(min(wanted, room))]
+    if slots:
+        free = slots[-1] + timedelta(seconds=1 / rate)
+        tx.execute(sa.update(rates).where(rates.c.name == name).values(next_at=free))
+    return slots
+
+
+def silent_submissions(tx: sa.Connection, state: StoryState, before: datetime) -> list[StoryRow]:
+    """Submissions that have been in this state since before then."""
+    query = sa.select(stories).where(stories.c.state == state, stories.c.created_at < before).limit(200)
+    return [_row(row) for row in tx.execute(query)]
+
+
+def add_video(tx: sa.Connection, video: VideoRow, now: datetime) -> None:
+    """Records the video of a revision; one that is there already stays."""
+    values = {name: getattr(video, name) for name in VideoRow.__dataclass_fields__}
+    tx.execute(insert(tx, videos).values(**values, created_at=now).on_conflict_do_nothing())
+
+
+def read_video(tx: sa.Connection, key: int, revision: int) -> VideoRow | None:
+    """The video of one revision, None while there is none."""
+    query = sa.select(videos).where(videos.c.story == key, videos.c.revision == revision)
+    row = tx.execute(query).one_or_none()
+    return (
+        None
+        if row is None
+        else VideoRow(**{name: getattr(row, name) for name in VideoRow.__dataclass_fields__})
+    )
+
+
+def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:
+    """Settles a locked story when none of its downloads and deliveries is left to do."""
+    left = sa.exists().where(
+        steps.c.story == key,
+        steps.c.kind.in_((StepKind.DOWNLOAD, StepKind.DELIVER)),
+        steps.c.state.not_in(ENDED_STEPS),
+    )
+    changed = tx.execute(
+        sa.update(stories)
+        .where(stories.c.id == key, stories.c.state == StoryState.SETTLING, ~left)
+        .values(state=StoryState.SETTLED, settled_at=now, updated_at=now)
+    )
+    return changed.rowcount == 1
+
+
+def listed(tx: sa.Connection, states: Sequence[str], limit: int, before: int | None) -> list[StoryRow]:
+    """Stories, newest first, in these states (any for none), older than the ledger key `before`."""
+    query = sa.select(stories).order_by(stories.c.id.desc()).limit(limit)
+    if states:
+        query = query.where(stories.c.state.in_(states))
+    if before is not None:
+        query = query.where(stories.c.id < before)
+    return [_row(row) for row in tx.execute(query)]
+
+
+def counts(tx: sa.Connection) -> dict[str, int]:
+    """How many stories there are by state."""
+    query = sa.select(stories.c.state, sa.func.count()).group_by(stories.c.state)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def missed_webhooks(tx: sa.Connection, since: datetime) -> tuple[int, int]:
+    """How many stories finished since then, and how many of them only a poll noticed."""
+    query = sa.select(
+        sa.func.count(), sa.func.count(sa.case((stories.c.noticed_by == NoticedBy.POLL, 1)))
+    ).where(stories.c.finished_at >= since)
+    row = tx.execute(query).one()
+    return row[0], row[1]
+
+
+def unfinished(tx: sa.Connection) -> int:
+    """How many stories still need something to happen."""
+    query = sa.select(sa.func.count()).select_from(stories).where(stories.c.state.in_(UNFINISHED_STORIES))
+    return tx.execute(query).scalar_one()
+
+
+def _maybe(row: Any) -> StoryRow | None:
+    return None if row is None else _row(row)
+
+
+def _row(row: Any) -> StoryRow:
+    values = {name: getattr(row, name) for name in StoryRow.__dataclass_fields__}
+    values["state"] = StoryState(row.state)
+    for name in ("request", "labels", "snapshot"):
+        values[name] = values[name] or {}
+    return StoryRow(**values)

@@ -1,0 +1,103 @@
+"""Looks for what the webhooks missed: polls silent stories, and ends what can't be known any more."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from service.configuration import Configuration
+from service.domain.notices import NoticeKind, Trouble
+from service.domain.states import StoryState
+from service.ledger import Ledger, notices, steps, stories
+from service.ledger.stories import StoryRow
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+HOLD_SECONDS = 120.0
+"""A story whose poll was ordered is not ordered again for so long; its fetch sets the next poll itself."""
+
+SUBMITTING_SECONDS = 300.0
+"""A submit call takes a minute at most: a row that still says `submitting` after this lost its process."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What one pass did: the story names that it polls, gave up, or holds for unconfirmed."""
+
+    polled: Sequence[str]
+    given_up: Sequence[str]
+    unconfirmed: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """One pass at a time; any number of processes may run passes."""
+
+    ledger: Ledger
+    settings: Settings
+    configuration: Configuration
+    now: Callable[[], datetime]
+
+    def run(self) -> Reconciled:
+        """Orders the polls that are due, within the Story API's rate, and ends what is over."""
+        now = self.now()
+        self._doubt_submitting(now)
+        polled, given_up = self._order_polls(now)
+        return Reconciled(polled, given_up, self._report_unconfirmed(now))
+
+    def _order_polls(self, now: datetime) -> tuple[list[str], list[str]]:
+        with self.ledger.write() as tx:
+            slots = stories.reserve_rate(
+                tx, "story-api", self.settings.poll_batch, self.settings.poll_rate, now
+            )
+            due = stories.take_due_polls(tx, now, len(slots), HOLD_SECONDS) if slots else []
+            old = [row for row in due if self._is_too_old(row, now)]
+            for row in old:
+                self._give_up(tx, row, now)
+            silent = [row for row in due if row not in old]
+            for row, slot in zip(silent, slots, strict=False):
+                steps.ask_fetch(tx, row.id, slot, now)
+        return [row.name for row in silent], [row.name for row in old]
+
+    def _is_too_old(self, row: StoryRow, now: datetime) -> bool:
+        return row.polls > 0 and (now - row.created_at).total_seconds() > self.settings.poll_give_up_seconds
+
+    def _give_up(self, tx: sa.Connection, row: StoryRow, now: datetime) -> None:
+        days = self.settings.poll_give_up_seconds / 86400
+        message = f"the Story API did not finish it within {days:.3g} days; last status: {row.api_status or 'none'}"
+        stories.lock(tx, row.id)
+        stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message, next_poll_at=None)
+        self._tell(tx, row, NoticeKind.STORY_GIVEN_UP, "Story given up", message, now)
+
+    def _doubt_submitting(self, now: datetime) -> None:
+        before = now - timedelta(seconds=SUBMITTING_SECONDS)
+        with self.ledger.write() as tx:
+            for silent in stories.silent_submissions(tx, StoryState.SUBMITTING, before):
+                row = stories.lock(tx, silent.id)
+                if row.state == StoryState.SUBMITTING:
+                    message = "the submitting process ended before the Story API's answer was recorded"
+                    stories.change(tx, row.id, now, state=StoryState.UNCONFIRMED, message=message)
+
+    def _report_unconfirmed(self, now: datetime) -> list[str]:
+        before = now - timedelta(seconds=self.settings.unconfirmed_notice_seconds)
+        with self.ledger.write() as tx:
+            silent = stories.silent_submissions(tx, StoryState.UNCONFIRMED, before)
+            for row in silent:
+                text = (
+                    "The submit call got no answer and no webhook came since. The Story API lists no stories, so "
+                    "whether it runs can't be found out here: look in the provider's console. If it is there, "
+                    "`storyrelay track ID` adopts it; else submit it again."
+                )
+                self._tell(tx, row, NoticeKind.STORY_UNCONFIRMED, "Submission never confirmed", text, now)
+        return [row.submission_id for row in silent]
+
+    def _tell(
+        self, tx: sa.Connection, row: StoryRow, kind: NoticeKind, title: str, text: str, now: datetime
+    ) -> None:
+        key = f"{kind}/{row.id}"
+        trouble = Trouble(key, kind, f"{title}: {row.title or row.name}", text, story=row.id)
+        if notices.add(tx, trouble, self.configuration.notices, now):
+            log.warning("notice", kind=kind, story=row.name, text=text)

@@ -1,0 +1,108 @@
+"""The scheduler's loop: sweeps, reconciles, watches the lanes, and says that it is alive."""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sentry_sdk
+import structlog
+
+from service.domain.notices import NoticeKind, Trouble
+from service.ledger import LedgerDown, lanes, notices, reports, stories
+from service.reconciliation import Reconciliation
+from service.wiring import Relay
+
+log = structlog.get_logger()
+
+HEARTBEAT = "scheduler"
+HEARTBEAT_SECONDS = 5.0
+MISSED_WINDOW = timedelta(hours=24)
+MISSED_PAUSE = timedelta(minutes=5)
+MISSED_LEAST = 10
+"""Missed webhooks become a notice only among at least so many finished stories."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Any number may run: all that they do is conditional on the ledger's state."""
+
+    relay: Relay
+
+    def run(self, stopped: threading.Event) -> None:
+        """Runs passes until the event is set. A ledger that is down is waited for."""
+        log.info("scheduler.started", every=self.relay.settings.sweep_seconds)
+        while not stopped.is_set():
+            try:
+                self.once()
+            except LedgerDown as error:
+                log.error("ledger.down", error=str(error.orig) if hasattr(error, "orig") else str(error))
+                sentry_sdk.capture_exception(error)
+            stopped.wait(self.relay.settings.sweep_seconds)
+        log.info("scheduler.stopped")
+
+    def once(self) -> None:
+        """One pass of everything."""
+        relay = self.relay
+        now = relay.now()
+        with relay.ledger.write() as tx:
+            reports.beat(tx, HEARTBEAT, now)
+        self._watch_lanes(now)
+        found = Reconciliation(relay.ledger, relay.settings, relay.configuration, relay.now).run()
+        if found.polled or found.given_up:
+            log.info("reconciled", polled=len(found.polled), given_up=len(found.given_up))
+        moved = relay.dispatcher.sweep()
+        if moved:
+            log.debug("swept", steps=moved)
+        self._watch_webhooks(now)
+
+    def _watch_lanes(self, now: datetime) -> None:
+        settings = self.relay.settings
+        with self.relay.ledger.write() as tx:
+            states = lanes.all_lanes(tx)
+            fingerprints = {state.lane: self.relay.fingerprint(state.lane) or "" for state in states}
+            for lane in lanes.close_changed(tx, fingerprints, now):
+                log.info("lane.resumed", lane=str(lane), why="its settings changed")
+            for state in lanes.expired(states, now, settings.circuit_off_seconds):
+                if not lanes.switch_off(tx, state.lane):
+                    continue
+                name = state.lane.destination
+                log.error("lane.off", lane=str(state.lane))
+                trouble = Trouble(
+                    key=f"{NoticeKind.LANE_OFF}/{state.lane}/{state.opened_at}",
+                    kind=NoticeKind.LANE_OFF,
+                    title=f"Switched off: {name}",
+                    text=f"{state.message or ''}\nMend it, then: storyrelay send-test {name}",
+                    about=name,
+                )
+                notices.add(tx, trouble, self.relay.configuration.notices, now)
+
+    def _watch_webhooks(self, now: datetime) -> None:
+        share = self.relay.settings.missed_webhook_share
+        with self.relay.ledger.write() as tx:
+            last = reports.last_beat(tx, "watch-webhooks")
+            if last is not None and now - last < MISSED_PAUSE:
+                return
+            reports.beat(tx, "watch-webhooks", now)
+            finished, missed = stories.missed_webhooks(tx, now - MISSED_WINDOW)
+        if finished < MISSED_LEAST or missed <= share * finished:
+            return
+        text = (
+            f"{missed} of the {finished} stories that finished within a day were noticed only by a poll. "
+            f"Is {self.relay.settings.public_url} reachable from outside?"
+        )
+        trouble = Trouble(
+            key=f"{NoticeKind.WEBHOOKS_MISSED}/{now.date()}",
+            kind=NoticeKind.WEBHOOKS_MISSED,
+            title="Webhooks do not arrive",
+            text=text,
+        )
+        with self.relay.ledger.write() as tx:
+            if notices.add(tx, trouble, self.relay.configuration.notices, now):
+                log.error("webhooks.missed", finished=finished, missed=missed)
+
+
+def is_alive(at: datetime | None, now: datetime, sweep_seconds: float) -> bool:
+    """Whether a heartbeat of that time says that the scheduler runs."""
+    return at is not None and (now - at).total_seconds() < 3 * sweep_seconds + HEARTBEAT_SECONDS
+
+

@@ -1,0 +1,186 @@
+"""Asks the Story API for videos, and adopts stories that others asked for."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from service.domain.schedules import first_poll_delay
+from service.domain.states import Origin, StoryState
+from service.domain.stories import expected_seconds
+from service.intake import new_submission_id
+from service.ledger import Ledger, steps, stories
+from service.ledger.stories import NewStory, StoryRow
+from service.settings import Settings
+from service.story_api import Story, StoryApi, StoryApiError, VideoRequest, estimate
+from service.webhook_url import WebhookUrls
+
+log = structlog.get_logger()
+
+TWIN_WINDOW = timedelta(hours=1)
+"""How long an unanswered submission stands in the way of the same request."""
+
+
+class AlreadyAsked(Exception):
+    """The same request was sent before and its answer never came; it may be running and costing credits."""
+
+    def __init__(self, submission_id: str) -> None:
+        super().__init__(
+            f"the same request was submitted as {submission_id} within the last hour and its answer never came: "
+            f"it may well be running. Look with `storyrelay show {submission_id}`; to ask (and pay) again, add --again"
+        )
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What came of a submission. `story_id` is None while it is unconfirmed."""
+
+    key: int
+    submission_id: str
+    story_id: str | None
+    state: StoryState
+    estimated_credits: int
+    used_credits: float | None
+    webhook_url: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Writes the row first, calls second: a webhook that beats our answer finds its row."""
+
+    ledger: Ledger
+    settings: Settings
+    urls: WebhookUrls
+    api: StoryApi
+    now: Callable[[], datetime]
+
+    def submit(
+        self,
+        request: VideoRequest,
+        *,
+        route: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> Submitted:
+        """Submits one story.
+
+        Raises AlreadyAsked, and StoryApiError when the API refused it: the row then says `cancelled` and why.
+        A call whose answer never came is no error: the story is `unconfirmed`.
+        """
+        submission_id = new_submission_id()
+        price = estimate(request).credits
+        key = self._write(request, submission_id, price, route, labels or {}, again=again)
+        webhook_url = self.urls.for_submission(submission_id)
+        try:
+            story = self.api.submit(request, webhook_url)
+        except StoryApiError as error:
+            self._record_failure(key, error)
+            if not error.sent:
+                raise
+            log.warning("submission.unconfirmed", submission=submission_id, error=str(error))
+            return Submitted(key, submission_id, None, StoryState.UNCONFIRMED, price, None, webhook_url)
+        row = self._record_answer(key, story)
+        return Submitted(key, submission_id, story.id, row.state, price, story.used_credits, webhook_url)
+
+    def track(self, story_id: str, *, route: str | None = None) -> StoryRow:
+        """Adopts a story that somebody else submitted; a known one is only fetched anew. Needs no network."""
+        now = self.now()
+        new = NewStory(
+            submission_id=new_submission_id(),
+            origin=Origin.TRACKED,
+            state=StoryState.OPEN,
+            story_id=story_id,
+            route=route,
+            next_poll_at=now + timedelta(seconds=self.settings.poll_min_seconds),
+        )
+        with self.ledger.write() as tx:
+            stories.add(tx, new, now)
+            row = stories.lock_by_id(tx, story_id)
+            if row is None:
+                raise RuntimeError(f"story {story_id} vanished from the ledger within its own transaction")
+            if route is not None and row.route != route:
+                stories.change(tx, row.id, now, route=route)
+            steps.ask_fetch(tx, row.id, now, now)
+            return stories.lock(tx, row.id)
+
+    def _write(
+        self,
+        request: VideoRequest,
+        submission_id: str,
+        price: int,
+        route: str | None,
+        labels: Mapping[str, str],
+        *,
+        again: bool,
+    ) -> int:
+        body = request.model_dump(mode="json", exclude_none=True)
+        digest = _digest(request.kind, body)
+        now = self.now()
+        new = NewStory(
+            submission_id=submission_id,
+            origin=Origin.SUBMITTED,
+            state=StoryState.SUBMITTING,
+            kind=request.kind,
+            route=route,
+            title=request.title,
+            request=body,
+            request_digest=digest,
+            labels=labels,
+            expected_seconds=expected_seconds(body),
+            estimated_credits=price,
+        )
+        with self.ledger.write() as tx:
+            twin = None if again else stories.unanswered_twin(tx, digest, now - TWIN_WINDOW)
+            if twin is not None:
+                raise AlreadyAsked(twin.submission_id)
+            key = stories.add(tx, new, now)
+        if key is None:
+            raise RuntimeError(f"submission id {submission_id} was drawn twice")
+        return key
+
+    def _record_answer(self, key: int, story: Story) -> StoryRow:
+        now = self.now()
+        with self.ledger.write() as tx:
+            row = stories.lock(tx, key)
+            known = stories.find(tx, story.id)
+            if known is not None and known.id != key:
+                return self._join(tx, row, known, now)
+            values: dict[str, Any] = {"story_id": story.id, "used_credits": story.used_credits}
+            if row.state in (StoryState.SUBMITTING, StoryState.UNCONFIRMED):
+                values |= {"state": StoryState.OPEN, "next_poll_at": self._first_poll(row, now)}
+            elif row.story_id != story.id:
+                # a webhook named another id before this answer came: the answer is the truth
+                values |= {"state": StoryState.OPEN, "next_poll_at": now}
+            stories.change(tx, key, now, **values)
+            return stories.lock(tx, key)
+
+    def _join(self, tx: Any, row: StoryRow, known: StoryRow, now: datetime) -> StoryRow:
+        # a webhook by a route's token, or `track`, made the story known before our own answer came
+        message = f"the ledger has this story as {known.submission_id} already"
+        stories.change(tx, row.id, now, state=StoryState.CANCELLED, message=message, next_poll_at=None)
+        stories.change(tx, known.id, now, route=known.route or row.route)
+        steps.ask_fetch(tx, known.id, now, now)
+        return stories.lock(tx, known.id)
+
+    def _record_failure(self, key: int, error: StoryApiError) -> None:
+        now = self.now()
+        state = StoryState.UNCONFIRMED if error.sent else StoryState.CANCELLED
+        with self.ledger.write() as tx:
+            row = stories.lock(tx, key)
+            if row.state == StoryState.SUBMITTING:
+                stories.change(tx, key, now, state=state, message=str(error))
+
+    def _first_poll(self, row: StoryRow, now: datetime) -> datetime:
+        if row.webhook_at is not None:
+            return now
+        wanted = self.settings.poll_first_seconds
+        return now + timedelta(seconds=wanted if wanted is not None else first_poll_delay(row.expected_seconds))
+
+
+def _digest(kind: str, body: Mapping[str, Any]) -> str:
+    canonical = json.dumps([kind, body], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,52 @@
+"""The Flask application, made by a factory from one relay."""
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from service.ledger import LedgerDown
+from service.observability import configure_logging, configure_sentry
+from service.web import health, media, webhooks
+from service.wiring import Relay, open_relay
+
+QUEUE_TIMEOUT = 0.25
+"""Seconds after which the web takes the queue for down: a webhook's answer doesn't wait for it."""
+
+
+def create_app(relay: Relay | None = None) -> Flask:
+    """The application; opens its own relay from the environment when none is given.
+
+    Raises SettingsError and ConfigurationError.
+    """
+    if relay is None:
+        relay = open_relay(queue_timeout=QUEUE_TIMEOUT)
+        settings = relay.settings
+        configure_logging(settings.log_format, settings.log_level, "web")
+        configure_sentry(settings.sentry_dsn, "web")
+    app = Flask("storyrelay", static_folder=None)
+    app.register_blueprint(webhooks.blueprint(relay))
+    app.register_blueprint(media.blueprint(relay))
+    app.register_blueprint(health.blueprint(relay))
+    app.register_error_handler(HTTPException, _http_error)
+    for kind in LedgerDown:
+        app.register_error_handler(kind, _ledger_down)
+    if relay.settings.trusted_proxies:
+        hops = relay.settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _http_error(error: HTTPException) -> Response:
+    response = jsonify(error=error.description or error.name)
+    response.status_code = error.code or 500
+    if error.response is not None:
+        response.headers.extend(error.response.headers)
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "retry-after"):
+            response.headers[name] = value
+    return response
+
+
+def _ledger_down(error: Exception) -> tuple[Response, int, dict[str, str]]:
+    del error  # its text names hosts and files; the log has it
+    return jsonify(error="the ledger does not answer; try again soon"), 503, {"Retry-After": "5"}

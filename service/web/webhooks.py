@@ -1,0 +1,104 @@
+"""`POST /webhooks/story/<token>`: verify, record, poke the dispatcher, answer. Nothing else."""
+
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from flask import Blueprint, Response, abort, jsonify, request
+
+from service.dispatching import Dispatcher
+from service.domain.states import StepKind, Verdict
+from service.domain.steps import Lane
+from service.intake import Delivery
+from service.ledger import LedgerDown
+from service.webhook_url import BadToken
+from service.wiring import Relay
+
+log = structlog.get_logger()
+
+BATCH_SECONDS = 0.02
+"""Pause between two dispatches of one process: webhooks that come in a burst share one."""
+
+_TOKENS_KEPT = 10_000
+
+
+def blueprint(relay: Relay) -> Blueprint:
+    """The receiver's route."""
+    intake = relay.intake
+    poker = Poker(relay.dispatcher)
+    meter = TokenMeter(relay.settings.webhook_rate)
+    page = Blueprint("webhooks", __name__)
+
+    @page.route("/webhooks/story/<token>", methods=["POST"], provide_automatic_options=False)
+    def receive(token: str) -> tuple[Response, int] | tuple[Response, int, dict[str, str]]:
+        try:
+            known = relay.webhook_urls.read(token)
+        except BadToken:
+            abort(HTTPStatus.NOT_FOUND, "no such webhook address")
+        if not meter.admits(token):
+            return jsonify(error="too many webhooks for this address"), 429, {"Retry-After": "1"}
+        request.max_content_length = relay.settings.webhook_body_limit
+        delivery = Delivery(
+            token=known,
+            body=request.get_data(cache=False),
+            content_type=request.headers.get("Content-Type", ""),
+            remote=request.remote_addr or "",
+        )
+        verdict = intake.receive(delivery)
+        if verdict == Verdict.MALFORMED:
+            return jsonify(error="the body is not a JSON object", verdict=verdict), 400
+        poker.poke()
+        return jsonify(verdict=verdict), 202
+
+    return page
+
+
+class Poker:
+    """Dispatches fetches from a thread of its own, so that no webhook waits for the queue."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._wanted = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def poke(self) -> None:
+        """Has the due fetches dispatched soon; never blocks."""
+        if self._thread is None or not self._thread.is_alive():  # also after a fork, which takes no threads along
+            with self._starting:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._run, name="poker", daemon=True)
+                    self._thread.start()
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while self._wanted.wait():
+            self._wanted.clear()
+            try:
+                self._dispatcher.dispatch([Lane(StepKind.FETCH)])
+            except LedgerDown as error:  # what is due stays due: the sweep dispatches it
+                log.warning("ledger.down", error=type(error).__name__)
+            time.sleep(BATCH_SECONDS)
+
+
+class TokenMeter:
+    """Admits up to `rate` webhooks a second for one token, in this process."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._second = -1
+        self._counts: dict[str, int] = {}
+
+    def admits(self, token: str) -> bool:
+        """Counts one webhook; False when the second's share is used up."""
+        second = int(self._clock())
+        with self._lock:
+            if second != self._second or len(self._counts) > _TOKENS_KEPT:
+                self._second, self._counts = second, {}
+            count = self._counts.get(token, 0) + 1
+            self._counts[token] = count
+        return count <= self._rate
