@@ -20,7 +20,7 @@ from service.outbound_http import (
 from service.story_api.answers import Exchange, refusal, story_of, story_or_nothing
 from service.story_api.errors import BadAnswer, NotFound, StoryApiError, Unauthorized, Unavailable
 from service.story_api.fields import A_STORY_ID, AN_ADDRESS, is_address, is_story_id
-from service.story_api.refusals import single_problem
+from service.story_api.refusals import shown, single_problem
 from service.story_api.schema import (
     Call,
     Concat,
@@ -46,8 +46,9 @@ class StoryApi:
 
     `url`: the base address. `timeout`: seconds for a whole call; the steps that draw get twice or three times
     that, as in the reference's samples (120 and 180 s beside 60).
-    Every call raises StoryApiError kinds; InvalidRequest before anything is sent; and lets Interrupted of the
-    HTTP seam through, which says that this process must stop. The key is in no error, repr or log.
+    Every call raises StoryApiError kinds (an impossible id is NotFound, unasked), InvalidRequest for an
+    impossible `webhook_url`, and lets Interrupted of the HTTP seam through, which says that this process must
+    stop. The key is in no error, repr or log.
     """
 
     def __init__(
@@ -172,5 +173,5 @@ class StoryApi:
 def _path(story_id: str) -> str:
     named = story_id.strip()
     if not is_story_id(named):
-        raise single_problem("story", "id", story_id, f"allowed: {A_STORY_ID}")
+        raise NotFound(f"not asked, because no story can have the id {shown(story_id)} ({A_STORY_ID})")
     return f"/v2/story/{quote(named, safe='')}"

@@ -136,8 +136,10 @@ class TestWhatIsSent:
             lambda: api.create_videos(story_id, CreateVideos()),
         ]
         for call in calls:
-            with pytest.raises(InvalidRequest, match="1 to 200 characters"):
+            with pytest.raises(NotFound, match="1 to 200 characters") as refused:
                 call()
+            assert refused.value.status is None
+            assert str(refused.value).isprintable()
         assert server.asked == []
 
     @pytest.mark.parametrize("hook", ["relay.example/x", "ftp://relay.example/t0ken", "https:// t0ken"])
