@@ -9,7 +9,7 @@ from html import escape
 
 _LINE_WIDTH = 42  # columns; a wide (CJK) character takes two
 _LINES_A_CUE = 2
-_SHORTEST_CUE = 300  # ms; text that would need shorter ones could not be read, and is left out
+_SHORTEST_CUE = 300  # ms; what would need shorter ones could not be read, and is left out
 _MOST_CHARACTERS = 4 * _LINE_WIDTH * _LINES_A_CUE  # a cue's letters with their combining marks
 _ZERO_WIDTH_JOINER = "\u200d"
 _KEPT_FORMAT = {"\u200c", _ZERO_WIDTH_JOINER, "\u200e", "\u200f"}  # Persian, Hindi, emoji; direction marks
@@ -64,7 +64,7 @@ def _usable(seconds: float | None) -> float | None:
 def _cues(text: str, start: float, end: float) -> Iterator[str]:
     """The scene's cues; each gets the part of the scene's time that its text is of the scene's text."""
     first, last = round(start * 1000), round(end * 1000)
-    most = max(1, (last - first) // _SHORTEST_CUE) if last > first else 0
+    most = (last - first) // _SHORTEST_CUE
     lines = _lines(_plain(text[: most * _MOST_CHARACTERS]))
     blocks = [lines[i : i + _LINES_A_CUE] for i in range(0, len(lines), _LINES_A_CUE)][:most]
     widths = [max(1, sum(map(_width, block))) for block in blocks]

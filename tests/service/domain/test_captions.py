@@ -154,6 +154,10 @@ def test_more_text_than_anyone_could_read_is_left_out():
     assert cues[-1].end == 9000
 
 
+def test_more_scenes_than_anyone_could_see_cost_nothing():
+    assert captions([Narration("word " * 2000)] * 20_000, 10) is None
+
+
 @given(
     scenes=st.lists(
         st.builds(
