@@ -25,52 +25,76 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("destination", sa.Text(), nullable=False),
         sa.Column("circuit", sa.Text(), server_default="closed", nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True, comment="failing, refused, no_credit, disk_full"),
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("opened_at", UtcTime(), nullable=True),
-        sa.Column("closed_at", UtcTime(), nullable=True),
+        sa.Column("closed_at", UtcTime(), nullable=True, comment="failures before then are forgiven"),
         sa.Column("probe_at", UtcTime(), nullable=True),
-        sa.Column("probe_delay", sa.Float(), nullable=True),
-        sa.Column("not_before", UtcTime(), nullable=True),
-        sa.Column("fingerprint", sa.Text(), nullable=True),
+        sa.Column("probe_delay", sa.Float(), nullable=True, comment="seconds"),
+        sa.Column(
+            "not_before", UtcTime(), nullable=True, comment="the other side asked us to wait until then"
+        ),
+        sa.Column(
+            "fingerprint", sa.Text(), nullable=True, comment="of the settings that it was opened under"
+        ),
         sa.PrimaryKeyConstraint("kind", "destination", name=op.f("pk_lanes")),
     )
     op.create_table(
         "rates",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("next_at", UtcTime(), nullable=False),
+        sa.Column("next_at", UtcTime(), nullable=False, comment="the first slot that is free"),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_rates")),
     )
     op.create_table(
         "stories",
         sa.Column("id", _ID, nullable=False),
         sa.Column("submission_id", sa.Text(), nullable=False),
-        sa.Column("story_id", sa.Text(), nullable=True),
+        sa.Column("story_id", sa.Text(), nullable=True, comment="the Story API's id, NULL until it is known"),
         sa.Column("origin", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "kind",
+            sa.Text(),
+            server_default="",
+            nullable=False,
+            comment="idea, url, images, or '' if not ours",
+        ),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=True),
+        sa.Column("route", sa.Text(), nullable=True, comment="the pinned route, NULL: by each route's when"),
         sa.Column("title", sa.Text(), server_default="", nullable=False),
-        sa.Column("request", _JSON, nullable=True),
-        sa.Column("request_digest", sa.Text(), nullable=True),
+        sa.Column("request", _JSON, nullable=True, comment="the body that we sent"),
+        sa.Column(
+            "request_digest",
+            sa.Text(),
+            nullable=True,
+            comment="SHA-256 of the body without its webhook address",
+        ),
         sa.Column("labels", _JSON, nullable=True),
-        sa.Column("expected_seconds", sa.Integer(), nullable=True),
+        sa.Column(
+            "expected_seconds", sa.Integer(), nullable=True, comment="length of the video that was asked for"
+        ),
         sa.Column("estimated_credits", sa.Integer(), nullable=True),
         sa.Column("used_credits", sa.Float(), nullable=True),
         sa.Column("api_status", sa.Text(), nullable=True),
         sa.Column("progress", sa.Integer(), nullable=True),
-        sa.Column("message", sa.Text(), nullable=True),
-        sa.Column("snapshot", _JSON, nullable=True),
-        sa.Column("video_identity", sa.Text(), nullable=True),
-        sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("webhook_at", UtcTime(), nullable=True),
-        sa.Column("webhook_status", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True, comment="why it ended otherwise than settled"),
+        sa.Column("snapshot", _JSON, nullable=True, comment="the Story API's last answer"),
+        sa.Column(
+            "video_identity",
+            sa.Text(),
+            nullable=True,
+            comment="what tells one video of the story from another",
+        ),
+        sa.Column("revision", sa.Integer(), server_default="0", nullable=False, comment="0: no video yet"),
+        sa.Column("webhook_at", UtcTime(), nullable=True, comment="the first webhook that was accepted"),
+        sa.Column(
+            "webhook_status", sa.Text(), nullable=True, comment="the status that the last webhook claimed"
+        ),
         sa.Column("noticed_by", sa.Text(), nullable=True),
         sa.Column("polls", sa.Integer(), server_default="0", nullable=False),
         sa.Column("not_found", sa.Integer(), server_default="0", nullable=False),
         sa.Column("not_found_since", UtcTime(), nullable=True),
         sa.Column("next_poll_at", UtcTime(), nullable=True),
-        sa.Column("finished_at", UtcTime(), nullable=True),
+        sa.Column("finished_at", UtcTime(), nullable=True, comment="when we first saw it finished"),
         sa.Column("settled_at", UtcTime(), nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("updated_at", UtcTime(), nullable=False),
@@ -92,7 +116,7 @@ def upgrade() -> None:
     op.create_table(
         "notices",
         sa.Column("id", _ID, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="the same trouble is told once"),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("story", _ID, nullable=True),
         sa.Column("title", sa.Text(), nullable=False),
@@ -108,7 +132,7 @@ def upgrade() -> None:
         sa.Column("id", _ID, nullable=False),
         sa.Column("story", _ID, nullable=True),
         sa.Column("verdict", sa.Text(), nullable=False),
-        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False, comment="whose token: submission or route:<name>"),
         sa.Column("claimed_id", sa.Text(), nullable=True),
         sa.Column("claimed_status", sa.Text(), nullable=True),
         sa.Column("content_type", sa.Text(), server_default="", nullable=False),
@@ -125,7 +149,7 @@ def upgrade() -> None:
         "videos",
         sa.Column("story", _ID, nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("prefix", sa.Text(), nullable=False, comment="where its files are in the video store"),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
@@ -149,17 +173,29 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), server_default="1", nullable=False),
         sa.Column("route", sa.Text(), server_default="", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("waits", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("hints", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("seen_hints", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("repeat", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "generation", sa.Integer(), server_default="0", nullable=False, comment="the fencing token"
+        ),
+        sa.Column(
+            "attempts", sa.Integer(), server_default="0", nullable=False, comment="spent of the schedule"
+        ),
+        sa.Column(
+            "waits", sa.Integer(), server_default="0", nullable=False, comment="answers of 'not ready yet'"
+        ),
+        sa.Column(
+            "hints", sa.Integer(), server_default="0", nullable=False, comment="times somebody asked for it"
+        ),
+        sa.Column(
+            "seen_hints", sa.Integer(), server_default="0", nullable=False, comment="hints at the last claim"
+        ),
+        sa.Column(
+            "repeat", sa.Integer(), server_default="0", nullable=False, comment="wanted repeats (replay)"
+        ),
         sa.Column("next_at", UtcTime(), nullable=True),
         sa.Column("queued_at", UtcTime(), nullable=True),
         sa.Column("lease_until", UtcTime(), nullable=True),
-        sa.Column("reference", _JSON, nullable=True),
-        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("reference", _JSON, nullable=True, comment="what the place told us of the publication"),
+        sa.Column("url", sa.Text(), nullable=True, comment="where the publication can be seen"),
         sa.Column("remark", sa.Text(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
@@ -208,7 +244,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("destination", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False, comment="what the other side said"),
         sa.Column("started_at", UtcTime(), nullable=False),
         sa.Column("ended_at", UtcTime(), nullable=True),
         sa.ForeignKeyConstraint(["step"], ["steps.id"], name=op.f("fk_attempts_step"), ondelete="CASCADE"),

@@ -1,0 +1,141 @@
+"""`storyrelay up`: everything on one machine from one command."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import structlog
+
+from service import embedded_queue
+from service.configuration import load_configuration
+from service.ledger import Ledger
+from service.ledger.migrating import migrate
+from service.observability import configure_logging
+from service.settings import Settings, load_settings, make_secret_keys
+from service.supervising import Program, Supervisor
+
+log = structlog.get_logger()
+
+READY_SECONDS = 40.0
+ALREADY_RUNNING = 3
+
+
+class AlreadyRunning(click.ClickException):
+    """Another `up` has this folder."""
+
+    exit_code = ALREADY_RUNNING
+
+
+@click.command()
+def up() -> None:
+    """Runs everything on this machine: queue, web, workers, scheduler. Ctrl-C ends it."""
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level, "up")
+    with only_one(settings.home):
+        run_everything(settings)
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Holds the folder for this process. Raises AlreadyRunning and changes nothing when another has it."""
+    var = home / "var"
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            lock.seek(0)
+            raise AlreadyRunning(
+                f"storyrelay runs in {home} already ({lock.read().strip() or 'just starting'}); "
+                "end it there with Ctrl-C, or set STORYRELAY_HOME to another folder"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+def run_everything(settings: Settings, env: Mapping[str, str] | None = None) -> None:
+    """Starts all processes, says where they are, and ends them on SIGTERM or SIGINT.
+
+    Raises ClickException when something can't be started.
+    """
+    make_secret_keys(settings.home)
+    load_configuration(load_settings(env))  # what is wrong in it is said before anything starts
+    check_port(settings.port)
+    supervisor = Supervisor(_environment(settings, os.environ if env is None else env))
+    try:
+        start(supervisor, settings)
+        log.info("up", url=settings.public_url, home=str(settings.home), stop="Ctrl-C")
+        supervisor.run()
+    finally:
+        log.info("stopping")
+        supervisor.stop()
+        (settings.home / "var" / "redis_url").unlink(missing_ok=True)
+        log.info("stopped")
+
+
+def start(supervisor: Supervisor, settings: Settings) -> None:
+    """Starts the queue (if none is set), migrates the ledger, then web, workers and scheduler; waits for the web."""
+    var = settings.home / "var"
+    if settings.redis_url is None:
+        supervisor.start(Program("queue", embedded_queue.command(var), patience=10))
+        address = embedded_queue.url(var)
+        if not supervisor.wait_until(lambda: embedded_queue.answers(address), "queue", READY_SECONDS):
+            raise click.ClickException("the embedded queue server did not start; what it said stands above")
+        _keep_address(var, address)
+    ledger = Ledger(settings.database_url)
+    before, after = migrate(ledger)
+    ledger.close()
+    if before != after:
+        log.info("ledger.migrated", to=after)
+    own = [sys.executable, "-m", "service.cli"]
+    bind = f"127.0.0.1:{settings.port}"
+    web = [sys.executable, "-m", "gunicorn", "--config", "python:service.web.serving", "--bind", bind]
+    supervisor.start(Program("web", web))
+    supervisor.start(Program("worker", [*own, "worker"], patience=settings.stop_grace_seconds + 10))
+    supervisor.start(Program("scheduler", [*own, "scheduler"]))
+    if not supervisor.wait_until(lambda: _is_ready(settings.port), "web", READY_SECONDS):
+        raise click.ClickException("the web process did not become ready; what it said stands above")
+
+
+def check_port(port: int) -> None:
+    """Raises ClickException when somebody listens on the port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"port {port} on 127.0.0.1 can't be had ({error.strerror}); set PORT to a free one"
+            ) from error
+
+
+def _environment(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    address = settings.redis_url or embedded_queue.url(settings.home / "var")
+    return {**env, "REDIS_URL": address, "PORT": str(settings.port), "PYTHONUNBUFFERED": "1"}
+
+
+def _keep_address(var: Path, address: str) -> None:
+    path = var / "redis_url"
+    path.touch(mode=0o600)
+    path.write_text(address + "\n")
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            return str(json.load(answer)["status"]) == "ok"
+    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+        return False

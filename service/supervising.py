@@ -1,0 +1,123 @@
+"""Keeps the processes of one machine alive, and ends them together."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from service.processes import die_with_parent
+
+log = structlog.get_logger()
+
+CALM = 5.0
+"""A process that ends sooner than this (seconds) is started again only after as long a pause."""
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process to keep alive. `patience`: seconds that it gets to end after SIGTERM."""
+
+    name: str
+    command: Sequence[str]
+    patience: float = 30.0
+
+
+@dataclass
+class Supervisor:
+    """Starts programs in order, restarts those that end, and stops them in the opposite order.
+
+    Reads signals with sigwait: they must reach no other thread, so make it before any thread is started.
+    """
+
+    env: Mapping[str, str]
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _programs: dict[str, Program] = field(default_factory=dict)
+    _started: dict[str, float] = field(default_factory=dict)
+    _due: list[tuple[float, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def start(self, program: Program) -> None:
+        """Starts the program; it is restarted whenever it ends, until `stop`."""
+        self._programs[program.name] = program
+        self._spawn(program)
+
+    def wait_until(self, ready: Callable[[], bool], name: str, seconds: float) -> bool:
+        """Waits until `ready` says so; False when the time is over, the program ended, or we are told to stop."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if ready():
+                return True
+            if self._running[name].poll() is not None:
+                return False
+            got = signal.sigtimedwait(_SIGNALS, 0.05)
+            if got is not None and got.si_signo != signal.SIGCHLD:
+                return False
+        return False
+
+    def run(self, until: Callable[[], bool] | None = None) -> None:
+        """Keeps everything alive until SIGTERM or SIGINT (or until `until` says so, asked every 0.2 s)."""
+        while True:
+            wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else 3600.0
+            got = signal.sigtimedwait(_SIGNALS, min(wait, 0.2) if until else wait)
+            if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
+                return
+            if until is not None and until():
+                return
+            self._reap()
+            self._restart_due()
+
+    def stop(self) -> None:
+        """Ends all programs, the last started first, each within its patience, then by SIGKILL."""
+        for name in reversed(list(self._programs)):
+            process = self._running.get(name)
+            if process is not None:
+                self._end(self._programs[name], process)
+        self._running.clear()
+
+    def _spawn(self, program: Program) -> None:
+        self._running[program.name] = subprocess.Popen(  # noqa: S603  commands of our own
+            list(program.command),
+            env=dict(self.env),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C is for us alone: we end them in order
+            preexec_fn=_child,
+        )
+        self._started[program.name] = time.monotonic()
+
+    def _reap(self) -> None:
+        for name, process in list(self._running.items()):
+            status = process.poll()
+            if status is None:
+                continue
+            del self._running[name]
+            lived = time.monotonic() - self._started[name]
+            log.error("program.ended", name=name, status=status, restarts_in=0.0 if lived > CALM else CALM)
+            self._due.append((time.monotonic() + (0.0 if lived > CALM else CALM), name))
+            self._due.sort()
+
+    def _restart_due(self) -> None:
+        while self._due and self._due[0][0] <= time.monotonic():
+            _, name = self._due.pop(0)
+            self._spawn(self._programs[name])
+
+    def _end(self, program: Program, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        try:
+            process.wait(program.patience)
+        except subprocess.TimeoutExpired:
+            log.error("program.killed", name=program.name, after=program.patience)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _child() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    die_with_parent()

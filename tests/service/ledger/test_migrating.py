@@ -1,0 +1,47 @@
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from service.ledger import Ledger
+from service.ledger.migrating import current, head, migrate
+from service.ledger.tables import metadata
+
+
+def test_an_empty_database_is_brought_to_head_once(database_url: str) -> None:
+    ledger = Ledger(database_url)
+    assert current(ledger) is None
+    assert migrate(ledger) == (None, head())
+    assert migrate(ledger) == (head(), head())
+    assert current(ledger) == head()
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(ledger: Ledger) -> None:
+    with ledger.read() as tx:
+        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+
+
+def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
+    results: list[tuple[str | None, str]] = []
+
+    def run() -> None:
+        ledger = Ledger(database_url)
+        results.append(migrate(ledger))
+        ledger.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results, key=str) == sorted([(None, head())] + [(head(), head())] * 3, key=str)
+
+
+def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
+    with pytest.raises(sa.exc.IntegrityError), ledger.write() as tx:
+        tx.execute(sa.text("INSERT INTO heartbeats (name, at) VALUES ('a', '2026-01-01T00:00:00.000000+00:00')"))
+        tx.execute(sa.text("INSERT INTO heartbeats (name, at) VALUES ('a', '2026-01-01T00:00:00.000000+00:00')"))
+    with ledger.read() as tx:
+        assert tx.execute(sa.text("SELECT count(*) FROM heartbeats")).scalar_one() == 0
