@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from service.domain.states import ENDED_STEPS, Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane, LeaseLost
 from service.ledger.engine import insert
-from service.ledger.tables import attempts, is_busy, is_pending, steps
+from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, steps
 
 FETCH_REVISION = 1
 """A story has one fetch step for all its revisions: it is asked again, not made again."""
@@ -61,7 +61,8 @@ def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime) -> Non
     """
     ended = steps.c.state.in_(ENDED_STEPS)
     waiting = steps.c.state == StepState.PENDING
-    sooner = sa.case((steps.c.next_at > at, at), else_=steps.c.next_at)
+    when = _time(at)
+    sooner = sa.case((steps.c.next_at > when, when), else_=steps.c.next_at)
     tx.execute(
         insert(tx, steps)
         .values(
@@ -80,7 +81,7 @@ def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime) -> Non
             set_={
                 "hints": steps.c.hints + 1,
                 "state": sa.case((ended, StepState.PENDING.value), else_=steps.c.state),
-                "next_at": sa.case((ended, at), (waiting, sooner), else_=steps.c.next_at),
+                "next_at": sa.case((ended, when), (waiting, sooner), else_=steps.c.next_at),
                 "attempts": sa.case((ended, 0), else_=steps.c.attempts),
                 "waits": sa.case((ended, 0), else_=steps.c.waits),
                 "ended_at": sa.case((ended, None), else_=steps.c.ended_at),
@@ -248,10 +249,10 @@ def end(
         .where(*_held(step))
         .values(
             state=sa.case((asked_again, StepState.PENDING.value), else_=state.value),
-            next_at=sa.case((asked_again, now), else_=None),
+            next_at=sa.case((asked_again, _time(now)), else_=None),
             attempts=sa.case((asked_again, 0), else_=steps.c.attempts),
             waits=sa.case((asked_again, 0), else_=steps.c.waits),
-            ended_at=sa.case((asked_again, None), else_=now),
+            ended_at=sa.case((asked_again, None), else_=_time(now)),
             lease_until=None,
             **values,
         )
@@ -302,6 +303,11 @@ def recent_tries(tx: sa.Connection, lane: Lane, since: datetime) -> tuple[int, i
         )
     ).one()
     return row[0], row[1]
+
+
+def _time(value: datetime) -> sa.BindParameter[datetime]:
+    # within CASE SQLAlchemy would guess its own type, whose text in SQLite sorts otherwise than ours
+    return sa.literal(value, UtcTime())
 
 
 def _in_lane(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:
