@@ -58,7 +58,9 @@ class Attempt:
     def working(self) -> Iterator[None]:
         """Keeps the lease within the block, whose code may be interrupted anywhere."""
         keeper = threading.Thread(target=self._keep_lease, name="lease", daemon=True)
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGUSR1)}
+        before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGUSR1)
+        }
         keeper.start()
         try:
             self._interruptible = True

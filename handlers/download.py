@@ -121,7 +121,7 @@ def _download(
         except HttpStatus as error:
             if error.status not in STALE_URL:
                 raise _transfer_failure(error) from error
-            story = _refreshed(relay, step, attempt)
+            story = _refreshed(relay, attempt)
     try:
         return _transfer(relay, step, story, folder, attempt), story
     except HttpStatus as error:
@@ -162,7 +162,7 @@ def _transfer_failure(error: OutboundError) -> StepFailed:
     return StepFailed(str(error), permanent=isinstance(error, _PERMANENT))
 
 
-def _refreshed(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Story:
+def _refreshed(relay: Relay, attempt: Attempt) -> Story:
     row = attempt.story()
     if row.story_id is None:
         raise StepFailed("the story's id is not known", permanent=True)

@@ -79,7 +79,9 @@ def _read_box(handle: int, position: int, size: int) -> _Box:
             raise VideoRefused(f"it ends inside a box's header at byte {position:,}", cut=True)
         (length,) = struct.unpack(">Q", head[8:16])
     if length < header:
-        raise VideoRefused(f"its '{_name(kind)}' box at byte {position:,} is {length} bytes long, which can't be")
+        raise VideoRefused(
+            f"its '{_name(kind)}' box at byte {position:,} is {length} bytes long, which can't be"
+        )
     return _Box(kind, position, position + length)
 
 

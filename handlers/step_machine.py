@@ -63,7 +63,7 @@ class StepMachine:
             self._fail(step, failure)
         except LeaseLost:
             raise
-        except Exception as bug:  # noqa: BLE001  a mistake of ours is an attempt like any other, and is reported
+        except Exception as bug:
             sentry_sdk.capture_exception(bug)
             log.exception("step.mistake", step=step.id, lane=str(step.lane))
             self._fail(step, StepFailed(f"a mistake in Storyrelay: {type(bug).__name__}: {redact(str(bug))}"))
@@ -72,7 +72,9 @@ class StepMachine:
 
     def _attempt(self, step: ClaimedStep) -> Done | Later:
         if step.attempts > len(self.relay.settings.retry_schedule) + 1:
-            raise StepFailed("its worker died at every attempt: the step itself may be what kills it", permanent=True)
+            raise StepFailed(
+                "its worker died at every attempt: the step itself may be what kills it", permanent=True
+            )
         attempt = Attempt(self.relay, step)
         with attempt.working():
             return self.handlers[step.lane.kind].work(self.relay, step, attempt)
@@ -91,7 +93,9 @@ class StepMachine:
                 steps.end_attempt(tx, step, now, Outcome.WAITED, _detail(answer.detail))
             if answer.record is not None:
                 answer.record(tx, now)
-        log.info("step.done" if isinstance(answer, Done) else "step.waits", **_facts(step), detail=answer.detail)
+        log.info(
+            "step.done" if isinstance(answer, Done) else "step.waits", **_facts(step), detail=answer.detail
+        )
         self._recover(step.lane)
 
     def _release(self, step: ClaimedStep, why: str) -> None:
@@ -155,7 +159,9 @@ class StepMachine:
 
     def _judge_lane(self, lane: Lane, now: datetime) -> None:
         settings = self.relay.settings
-        if lane.kind == StepKind.DOWNLOAD:  # videos lie on many hosts: one that fails says nothing of the next
+        if (
+            lane.kind == StepKind.DOWNLOAD
+        ):  # videos lie on many hosts: one that fails says nothing of the next
             return
         with self.relay.ledger.write() as tx:
             since = now - timedelta(seconds=settings.circuit_window_seconds)
@@ -182,7 +188,9 @@ class StepMachine:
             text=f"{opens.message}\nIt is tried again by itself; `storyrelay doctor` says what is wrong.",
             about=lane.destination or None,
         )
-        if lane.kind != StepKind.NOTIFY:  # trouble with telling can't be told that way; the log and doctor say it
+        if (
+            lane.kind != StepKind.NOTIFY
+        ):  # trouble with telling can't be told that way; the log and doctor say it
             notices.add(tx, trouble, self.relay.configuration.notices, now)
 
     def _recover(self, lane: Lane) -> None:

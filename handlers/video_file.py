@@ -54,7 +54,7 @@ def probe(path: Path, limits: VideoLimits | None = None) -> VideoFacts:
     return _facts(_run(_checked(path, limits)))
 
 
-def poster(  # noqa: PLR0913  # the wishes for one picture
+def poster(  # the wishes for one picture
     path: Path,
     facts: VideoFacts,
     target: Path,
@@ -69,7 +69,12 @@ def poster(  # noqa: PLR0913  # the wishes for one picture
 
 
 def examine(
-    path: Path, target: Path, limits: VideoLimits | None = None, *, at: float | None = None, max_width: int = 1280
+    path: Path,
+    target: Path,
+    limits: VideoLimits | None = None,
+    *,
+    at: float | None = None,
+    max_width: int = 1280,
 ) -> tuple[VideoFacts, PosterFacts]:
     """`probe` and `poster` in one process, which saves the start of a second; raises as `probe`."""
     order = _checked(path, limits, PosterOrder(target.absolute(), at, max_width))
@@ -99,7 +104,7 @@ def _poster(answer: Answer) -> PosterFacts:
 
 def _run(order: Order) -> Answer:
     try:
-        done = subprocess.run(  # noqa: S603  # our own interpreter and module
+        done = subprocess.run(  # our own interpreter and module
             [sys.executable, "-P", "-m", "handlers.video_decoder"],
             input=json.dumps(asdict(order), default=str).encode(),
             capture_output=True,

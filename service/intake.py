@@ -126,7 +126,11 @@ def _match_submission(
     known = row.story_id
     if known is None and hint.story_id is not None and _adoptable(tx, row, hint.story_id):
         # the webhook beat the answer to our own submit call, or replaces the answer that never came
-        values = {"story_id": hint.story_id, "state": StoryState.OPEN, "next_poll_at": row.next_poll_at or now + FIRST_POLL}
+        values = {
+            "story_id": hint.story_id,
+            "state": StoryState.OPEN,
+            "next_poll_at": row.next_poll_at or now + FIRST_POLL,
+        }
         known = hint.story_id
     verdict = _verdict(row, hint, known)
     stories.record_webhook(tx, row, hint.status, now, **values)
@@ -147,7 +151,9 @@ def _verdict(row: StoryRow, hint: Hint, known: str | None) -> Verdict:
     return Verdict.ACCEPTED
 
 
-def _match_route(tx: sa.Connection, token: RouteToken, hint: Hint, now: datetime) -> tuple[int | None, Verdict]:
+def _match_route(
+    tx: sa.Connection, token: RouteToken, hint: Hint, now: datetime
+) -> tuple[int | None, Verdict]:
     if hint.story_id is None:
         return None, Verdict.UNMATCHED
     new = NewStory(

@@ -35,7 +35,7 @@ class Scheduler:
             try:
                 self.once()
             except LedgerDown as error:
-                log.error("ledger.down", error=str(error.orig) if hasattr(error, "orig") else str(error))
+                log.warning("ledger.down", error=type(error).__name__)
                 sentry_sdk.capture_exception(error)
             stopped.wait(self.relay.settings.sweep_seconds)
         log.info("scheduler.stopped")
@@ -104,5 +104,3 @@ class Scheduler:
 def is_alive(at: datetime | None, now: datetime, sweep_seconds: float) -> bool:
     """Whether a heartbeat of that time says that the scheduler runs."""
     return at is not None and (now - at).total_seconds() < 3 * sweep_seconds + HEARTBEAT_SECONDS
-
-

@@ -113,7 +113,7 @@ class Supervisor:
         try:
             process.wait(program.patience)
         except subprocess.TimeoutExpired:
-            log.error("program.killed", name=program.name, after=program.patience)
+            log.warning("program.killed", name=program.name, after=program.patience)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 

@@ -19,8 +19,8 @@ from service.intake import Intake
 from service.job_queue import JobQueue, fast_connection
 from service.ledger import Ledger
 from service.media_url import MediaUrls
-from service.problems import Problem
 from service.outbound_http import AddressGuard, HttpClient
+from service.problems import Problem
 from service.settings import Settings, SettingsError, load_settings
 from service.story_api import StoryApi
 from service.video_store import ObjectStore, open_store
@@ -83,7 +83,9 @@ class Relay:
         if config is None:
             near = difflib.get_close_matches(destination, self.configuration.destinations, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise UnknownDestination(f"there is no destination {destination!r} in {self.settings.config}{hint}")
+            raise UnknownDestination(
+                f"there is no destination {destination!r} in {self.settings.config_path}{hint}"
+            )
         tools = ConnectorTools(
             destination=destination, http=self.own_http(stop), base=self.config_folder, now=self.now
         )
@@ -99,7 +101,7 @@ class Relay:
     @property
     def config_folder(self) -> Path:
         """What relative paths in storyrelay.toml are relative to."""
-        return self.settings.config.parent
+        return self.settings.config_path.parent
 
 
 def open_relay(
@@ -115,7 +117,9 @@ def open_relay(
     """
     settings = load_settings(env)
     if not settings.redis_url:
-        raise SettingsError([Problem("REDIS_URL", "is not set: start `storyrelay up`, or set it to your queue")])
+        raise SettingsError(
+            [Problem("REDIS_URL", "is not set: start `storyrelay up`, or set it to your queue")]
+        )
     configuration = load_configuration(settings)
     ledger = Ledger(settings.database_url, pool_size=settings.web_threads + 2)
     queue = JobQueue(fast_connection(settings.redis_url, timeout=queue_timeout))

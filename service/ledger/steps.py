@@ -236,6 +236,22 @@ def save_reference(tx: sa.Connection, step: ClaimedStep, reference: Mapping[str,
         raise LeaseLost
 
 
+def earlier(tx: sa.Connection, step: ClaimedStep) -> tuple[StepState, Mapping[str, Any]] | None:
+    """State and reference of the same work for the revision before, None where there is none."""
+    row = tx.execute(
+        sa.select(steps.c.state, steps.c.reference)
+        .where(
+            steps.c.story == step.story,
+            *_in_lane(step.lane),
+            steps.c.revision < step.revision,
+            steps.c.notice.is_(None),
+        )
+        .order_by(steps.c.revision.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (StepState(row.state), row.reference or {})
+
+
 def end(
     tx: sa.Connection, step: ClaimedStep, now: datetime, state: StepState, values: Mapping[str, Any]
 ) -> None:

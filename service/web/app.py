@@ -4,6 +4,7 @@ from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from service import VERSION
 from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
 from service.web import health, media, webhooks
@@ -22,7 +23,7 @@ def create_app(relay: Relay | None = None) -> Flask:
         relay = open_relay(queue_timeout=QUEUE_TIMEOUT)
         settings = relay.settings
         configure_logging(settings.log_format, settings.log_level, "web")
-        configure_sentry(settings.sentry_dsn, "web")
+        configure_sentry(settings.sentry_dsn, VERSION, "web")
     app = Flask("storyrelay", static_folder=None)
     app.register_blueprint(webhooks.blueprint(relay))
     app.register_blueprint(media.blueprint(relay))

@@ -32,7 +32,7 @@ def blueprint(relay: Relay) -> Blueprint:
         try:
             parts["scheduler"] = OK if _write_and_look(relay) else DEGRADED
         except LedgerDown as error:
-            log.error("ledger.down", error=type(error).__name__)
+            log.warning("ledger.down", error=type(error).__name__)
             return jsonify(status="down", ledger="down", **parts), 503
         status = OK if set(parts.values()) == {OK} else DEGRADED
         return jsonify(status=status, ledger=OK, **parts), 200

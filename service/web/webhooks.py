@@ -66,7 +66,9 @@ class Poker:
 
     def poke(self) -> None:
         """Has the due fetches dispatched soon; never blocks."""
-        if self._thread is None or not self._thread.is_alive():  # also after a fork, which takes no threads along
+        if (
+            self._thread is None or not self._thread.is_alive()
+        ):  # also after a fork, which takes no threads along
             with self._starting:
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = threading.Thread(target=self._run, name="poker", daemon=True)

@@ -1,0 +1,205 @@
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.states import Origin, StoryState, Verdict
+from service.intake import Delivery, Hint, Intake, Malformed, read_hint
+from service.ledger import Ledger, receipts, reports, stories
+from service.ledger.stories import NewStory
+from service.ledger.tables import receipts as receipts_table
+from service.webhook_url import RouteToken, SubmissionToken
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OURS = SubmissionToken("sub-1")
+ROUTE = RouteToken("all")
+
+Add = Callable[..., int]
+
+
+@pytest.fixture
+def intake(ledger: Ledger) -> Intake:
+    return Intake(ledger, lambda: NOON)
+
+
+@pytest.fixture
+def add(ledger: Ledger) -> Add:
+    def add(
+        story_id: str | None = "story-1", state: StoryState = StoryState.OPEN, submission: str = "sub-1"
+    ) -> int:
+        with ledger.write() as tx:
+            key = stories.add(tx, NewStory(submission, Origin.SUBMITTED, state, story_id=story_id), NOON)
+        assert key is not None
+        return key
+
+    return add
+
+
+def send(intake: Intake, body: object, token: SubmissionToken | RouteToken = OURS) -> Verdict:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return intake.receive(Delivery(token, raw, "application/json", "192.0.2.1"))
+
+
+def fetches(ledger: Ledger, key: int) -> list[str]:
+    with ledger.read() as tx:
+        return [step.state for step in reports.steps_of(tx, key)]
+
+
+@pytest.mark.parametrize("name", ["batch_id", "story_id", "id"])
+@pytest.mark.parametrize("wrap", [lambda story: story, lambda story: {"data": story}])
+def test_the_id_is_found_under_every_name_and_place(name: str, wrap: Callable[[object], object]) -> None:
+    body = json.dumps(wrap({name: "story-1", "status": "success", "customer_id": "c"})).encode()
+    assert read_hint(body) == Hint("story-1", "success")
+
+
+@pytest.mark.parametrize("prefix", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_is_no_obstacle(prefix: bytes) -> None:
+    assert read_hint(prefix + '{"batch_id": "ü"}'.encode()).story_id == "ü"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no json", b"[1]", b'"text"', b"null", b"\xff\xfe{}", b'{"id": 1', b"[" * 100_000]
+)
+def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        read_hint(body)
+
+
+def test_an_id_that_is_absurd_counts_as_none() -> None:
+    assert read_hint(json.dumps({"id": "x" * 201}).encode()).story_id is None
+    assert read_hint(json.dumps({"id": {"a": 1}, "batch_id": ["b"]}).encode()).story_id is None
+    assert read_hint(json.dumps({"id": True}).encode()).story_id is None
+
+
+@given(
+    st.binary(max_size=300)
+    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps).map(str.encode)
+)
+def test_any_body_is_a_hint_or_malformed(body: bytes) -> None:
+    try:
+        hint = read_hint(body)
+    except Malformed:
+        return
+    assert hint.story_id is None or 0 < len(hint.story_id) <= 200
+
+
+def test_an_accepted_webhook_leaves_a_receipt_and_a_due_fetch(
+    intake: Intake, ledger: Ledger, add: Add
+) -> None:
+    key = add()
+    raw = b'{"batch_id": "story-1", "status": "success"}'
+    assert send(intake, raw) == Verdict.ACCEPTED
+    assert fetches(ledger, key) == ["pending"]
+    with ledger.read() as tx:
+        (receipt,) = receipts.of_story(tx, key)
+        row = stories.read(tx, key)
+    assert receipt.body == raw
+    assert (receipt.verdict, receipt.token, receipt.claimed_id, receipt.claimed_status) == (
+        "accepted",
+        "submission",
+        "story-1",
+        "success",
+    )
+    assert row is not None
+    assert (row.webhook_at, row.webhook_status) == (NOON, "success")
+
+
+def test_the_same_webhook_fifty_times_at_once_is_one_fetch(intake: Intake, ledger: Ledger, add: Add) -> None:
+    key = add()
+    verdicts: list[Verdict] = []
+    threads = [
+        threading.Thread(
+            target=lambda: verdicts.append(send(intake, {"batch_id": "story-1", "status": "success"}))
+        )
+        for _ in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(verdicts) == [Verdict.ACCEPTED] + [Verdict.DUPLICATE] * 49
+    assert fetches(ledger, key) == ["pending"]
+    with ledger.read() as tx:
+        assert len(receipts.of_story(tx, key)) == 50
+
+
+def test_another_status_is_news(intake: Intake, add: Add) -> None:
+    add()
+    assert send(intake, {"id": "story-1", "status": "processing"}) == Verdict.ACCEPTED
+    assert send(intake, {"id": "story-1", "status": "success"}) == Verdict.ACCEPTED
+
+
+def test_a_submissions_token_without_an_id_means_its_own_story(
+    intake: Intake, ledger: Ledger, add: Add
+) -> None:
+    key = add()
+    assert send(intake, {"status": "success"}) == Verdict.ACCEPTED
+    assert fetches(ledger, key) == ["pending"]
+
+
+def test_another_id_is_a_mismatch_and_the_submissions_story_is_fetched(
+    intake: Intake, ledger: Ledger, add: Add
+) -> None:
+    key, other = add(), add("story-2", submission="sub-2")
+    assert send(intake, {"id": "story-2"}) == Verdict.MISMATCH
+    assert (fetches(ledger, key), fetches(ledger, other)) == (["pending"], [])
+
+
+@pytest.mark.parametrize("state", [StoryState.SUBMITTING, StoryState.UNCONFIRMED])
+def test_a_webhook_that_beats_the_answer_brings_the_id(
+    intake: Intake, ledger: Ledger, add: Add, state: StoryState
+) -> None:
+    key = add(None, state)
+    assert send(intake, {"id": "story-1", "status": "success"}) == Verdict.ACCEPTED
+    with ledger.read() as tx:
+        row = stories.read(tx, key)
+    assert row is not None
+    assert (row.story_id, row.state) == ("story-1", StoryState.OPEN)
+    assert fetches(ledger, key) == ["pending"]
+
+
+def test_an_id_that_another_story_has_is_not_adopted(intake: Intake, ledger: Ledger, add: Add) -> None:
+    add("story-1", submission="sub-0")
+    key = add(None, StoryState.SUBMITTING)
+    assert send(intake, {"id": "story-1"}) == Verdict.MISMATCH
+    with ledger.read() as tx:
+        row = stories.read(tx, key)
+    assert row is not None
+    assert row.story_id is None
+
+
+def test_a_routes_token_makes_the_story_known_once(intake: Intake, ledger: Ledger) -> None:
+    assert send(intake, {"data": {"id": "story-9"}}, ROUTE) == Verdict.ACCEPTED
+    assert send(intake, {"data": {"id": "story-9"}}, ROUTE) == Verdict.DUPLICATE
+    with ledger.read() as tx:
+        row = stories.find(tx, "story-9")
+        assert row is not None
+        assert (row.origin, row.route, row.state) == ("webhook", "all", StoryState.OPEN)
+        assert len(reports.steps_of(tx, row.id)) == 1
+
+
+def test_a_routes_token_without_an_id_is_kept_as_unmatched(intake: Intake, ledger: Ledger) -> None:
+    assert send(intake, {"status": "success"}, ROUTE) == Verdict.UNMATCHED
+    with ledger.read() as tx:
+        assert stories.counts(tx) == {}
+        assert tx.execute(sa.select(receipts_table.c.verdict, receipts_table.c.token)).all() == [
+            ("unmatched", "route:all")
+        ]
+
+
+def test_what_is_not_json_is_kept_as_well(intake: Intake, ledger: Ledger, add: Add) -> None:
+    add()
+    assert send(intake, b"\x00\xffnot json") == Verdict.MALFORMED
+    with ledger.read() as tx:
+        assert tx.execute(sa.select(receipts_table.c.body)).scalars().all() == [b"\x00\xffnot json"]
+
+
+def test_control_characters_in_claims_do_not_reach_the_ledger(intake: Intake, ledger: Ledger) -> None:
+    assert send(intake, {"id": "a\x00b\x1b[2J", "status": "s\x00"}, ROUTE) == Verdict.ACCEPTED
+    with ledger.read() as tx:
+        assert stories.find(tx, "ab[2J") is not None
