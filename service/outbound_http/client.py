@@ -1,0 +1,131 @@
+"""The client that everything in the project calls other servers with."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+
+import certifi
+
+from service.outbound_http.address_guard import AddressGuard
+from service.outbound_http.answer_head import Head
+from service.outbound_http.call import Call, Terms
+from service.outbound_http.download import Downloaded, DownloadLimits, download
+from service.outbound_http.errors import TooLarge
+from service.outbound_http.exchange import Exchange
+from service.outbound_http.headers import header_lines
+from service.outbound_http.messages import FileBody, Request, Response
+from service.outbound_http.part_file import PartFile
+from service.outbound_http.url import Url
+
+USER_AGENT = f"storyrelay/{version('storyrelay')}"
+_BUFFER = 64 * 2**10
+
+
+class HttpClient:
+    """Calls other servers; keeps connections; may be shared by threads and used after a fork.
+
+    With `guard` the URLs are untrusted: only public addresses, no proxy, no user or password in the URL.
+    Without it they are the operator's own, and the environment's proxy settings hold.
+    `stop` is asked several times a second during a call; a reason ends the call with Interrupted.
+    `resolve` fixes addresses of names as HOST:PORT:ADDRESS (CURLOPT_RESOLVE).
+    Certificates are checked against SSL_CERT_FILE or CURL_CA_BUNDLE, else against certifi's.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: AddressGuard | None = None,
+        stop: Callable[[], str | None] | None = None,
+        user_agent: str = USER_AGENT,
+        resolve: Sequence[str] = (),
+    ) -> None:
+        self._exchange = Exchange(Terms(guard, stop, user_agent, _ca_file(), tuple(resolve)))
+
+    def send(self, request: Request) -> Response:
+        """Returns the answer, whatever its status. Raises OutboundError, OSError for an unreadable body file.
+
+        A request that is not idempotent (RFC 9110 §9.2.2) leaves on a new connection and is never resent.
+        """
+        url = self._exchange.url(request.url)
+        answer = _Answer(request.max_answer_bytes, url)
+        head, last = self._exchange.follow(_call(request, url), answer, request.redirects)
+        return Response(head.status, head.headers, bytes(answer.body), last.text)
+
+    def download(
+        self,
+        url: str,
+        part: PartFile,
+        limits: DownloadLimits,
+        headers: Mapping[str, str] | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Downloaded:
+        """Gets a file into `part`, going on where an earlier try ended; see `download.download`."""
+        return download(self._exchange, url, part, limits, headers or {}, progress)
+
+    def close(self) -> None:
+        """Closes the connections that are kept."""
+        self._exchange.handles.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Answer:
+    """Takes an answer's body into memory, up to a limit, counted after decoding."""
+
+    def __init__(self, limit: int, url: Url) -> None:
+        self.body = bytearray()
+        self._limit = limit
+        self._url = url
+
+    def start(self, _head: Head, /) -> None:
+        self.body.clear()
+
+    def write(self, chunk: memoryview) -> None:
+        if len(self.body) + len(chunk) > self._limit:
+            raise TooLarge(f"{self._url.place} answered with more than {self._limit} bytes")
+        self.body += chunk
+
+
+def _call(request: Request, url: Url) -> Call:
+    body = b"" if request.body is None and request.method in ("POST", "PUT", "PATCH") else request.body
+    lines = header_lines(request.headers)
+    if body is not None and "content-type" not in {name.lower() for name in request.headers}:
+        lines.append(b"Content-Type:")  # curl would call it a form
+    return Call(
+        method=request.method,
+        url=url,
+        headers=tuple(lines),
+        body=body,
+        deadline=time.monotonic() + request.timeout,
+        connect_timeout=request.connect_timeout,
+        watch=_watch(request),
+        accept_encoding=True,
+        buffer=_BUFFER,
+        follow=request.redirects > 0,
+    )
+
+
+def _watch(request: Request) -> Callable[[int, int], None]:
+    progress, body = request.progress, request.body
+    if progress is None or body is None:
+        return lambda _got, _put: None
+    total = len(body) if isinstance(body, bytes) else _length(body)
+    return lambda _got, put: progress(put, total)
+
+
+def _length(body: FileBody) -> int:
+    rest = max(0, body.path.stat().st_size - body.offset)
+    return rest if body.length is None else min(body.length, rest)
+
+
+def _ca_file() -> str:
+    return os.environ.get("SSL_CERT_FILE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
