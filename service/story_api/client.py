@@ -6,17 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from service.outbound_http import (
-    AddressRefused,
-    BadUrl,
-    HttpClient,
-    Interrupted,
-    NotSent,
-    OutboundError,
-    Request,
-    Response,
-    TooLarge,
-)
+from service.outbound_http import HttpClient, Interrupted, OutboundError, Request, Response, TooLarge
 from service.story_api.answers import Exchange, refusal, story_of, story_or_nothing
 from service.story_api.errors import BadAnswer, NotFound, StoryApiError, Unauthorized, Unavailable
 from service.story_api.fields import A_STORY_ID, AN_ADDRESS, is_address, is_story_id
@@ -38,7 +28,6 @@ from service.story_api.texts import line
 
 NO_STORY = "00000000-0000-0000-0000-000000000000"
 """The nil UUID (RFC 9562): an id that no story has."""
-_NOTHING_SENT = (NotSent, AddressRefused, BadUrl)
 
 
 class StoryApi:
@@ -165,9 +154,8 @@ class StoryApi:
 
     def _unanswered(self, call: str, error: OutboundError) -> StoryApiError:
         text = f"{call}: {line(str(error), secrets=[self._key])}"
-        if isinstance(error, TooLarge):
-            return BadAnswer(text, sent=True)
-        return Unavailable(text, sent=not isinstance(error, _NOTHING_SENT))
+        kind = BadAnswer if isinstance(error, TooLarge) else Unavailable
+        return kind(text, sent=error.sent)
 
 
 def _path(story_id: str) -> str:

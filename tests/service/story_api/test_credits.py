@@ -8,7 +8,6 @@ import pytest
 from service.story_api import RATES, estimate, request_from_json
 from service.story_api.vocabulary import AutoVideoTool
 
-
 NATIVE = '{"native_audio": true}'
 
 
