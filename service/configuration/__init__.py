@@ -1,0 +1,6 @@
+"""What `storyrelay.toml` says: destinations and routes."""
+
+from service.configuration.loading import load_configuration
+from service.configuration.parsed import Configuration, ConfigurationError, DestinationConfig
+
+__all__ = ["Configuration", "ConfigurationError", "DestinationConfig", "load_configuration"]

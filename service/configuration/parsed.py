@@ -1,0 +1,38 @@
+"""The configuration, read and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pydantic import BaseModel
+
+from service.configuration.tables import Network
+from service.domain.routing import Route
+
+
+class ConfigurationError(Exception):
+    """The file is wrong; the message names it, each key, what is wrong with it and what would be right."""
+
+
+@dataclass(frozen=True)
+class DestinationConfig:
+    """A configured place; `max_in_flight` None: as the settings say.
+
+    `fingerprint` changes with the options, secrets included, and tells nothing about them; '' without keys.
+    """
+
+    name: str
+    connector: str
+    options: BaseModel = field(repr=False)
+    max_in_flight: int | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All of `storyrelay.toml`. `notices`: the destinations where people are told of trouble."""
+
+    outbound_allow: tuple[Network, ...] = ()
+    destinations: Mapping[str, DestinationConfig] = field(default_factory=lambda: MappingProxyType({}))
+    routes: tuple[Route, ...] = ()
+    notices: tuple[str, ...] = ()
