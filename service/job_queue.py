@@ -37,7 +37,9 @@ def patient_connection(url: str) -> "Redis":
 
 def fast_connection(url: str, *, timeout: float) -> "Redis":
     """A connection that answers or fails within `timeout` seconds and never tries again."""
-    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+    return Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
 
 
 class JobQueue:
@@ -81,3 +83,14 @@ class JobQueue:
             for step_id in step_ids
         ]
         queue.enqueue_many(jobs)
+
+
+class NoQueue(JobQueue):
+    """Where no queue's address is known: commands write the ledger, and the sweep enqueues once one runs."""
+
+    def __init__(self) -> None:
+        """Connects nothing."""
+
+    def queue(self, kind: StepKind) -> Queue:
+        """Raises QueueDown."""
+        raise QueueDown(f"no queue is known for {kind} steps: start `storyrelay up`, or set REDIS_URL")

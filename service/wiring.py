@@ -1,14 +1,12 @@
 """Puts the parts together, once a process: settings in, one frozen object out."""
 
 import difflib
-import hashlib
-import hmac
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from pydantic import SecretStr
+from typing import cast
 
 from service.configuration import Configuration, load_configuration
 from service.connectors import Connector, ConnectorTools, connector_class
@@ -16,7 +14,7 @@ from service.dispatching import Dispatcher
 from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.intake import Intake
-from service.job_queue import JobQueue, fast_connection
+from service.job_queue import JobQueue, NoQueue, fast_connection
 from service.ledger import Ledger
 from service.media_url import MediaUrls
 from service.outbound_http import AddressGuard, HttpClient
@@ -75,7 +73,7 @@ class Relay:
 
     def video_store(self) -> ObjectStore:
         """The store of videos, posters and captions."""
-        return open_store(self.settings.video_store, base=self.settings.home)
+        return open_store(self.settings.video_store, base=self.settings.home / "var")
 
     def connector(self, destination: str, stop: Stop | None = None) -> Connector:
         """The connector of a configured destination, ready for one step. Raises UnknownDestination."""
@@ -94,7 +92,7 @@ class Relay:
     def fingerprint(self, lane: Lane) -> str | None:
         """What changes when the settings that a lane depends on do; holds no secret."""
         if lane.kind == StepKind.FETCH:
-            return _fingerprint(self.settings)
+            return self.settings.api_fingerprint
         destination = self.configuration.destinations.get(lane.destination)
         return destination.fingerprint if destination is not None else None
 
@@ -109,49 +107,83 @@ def open_relay(
     *,
     now: Callable[[], datetime] = utc_now,
     queue_timeout: float = 2.0,
+    serves: bool = True,
 ) -> Relay:
     """Reads settings and configuration and opens nothing yet: connections are made at first use.
 
-    `queue_timeout`: seconds after which the queue counts as down.
+    `queue_timeout`: seconds after which the queue counts as down. `serves`: this process can't do without
+    queue and keys; a command (False) leaves enqueueing to the sweep, and fails only where it has to sign.
     Raises SettingsError, ConfigurationError.
     """
-    settings = load_settings(env)
-    if not settings.redis_url:
-        raise SettingsError(
-            [Problem("REDIS_URL", "is not set: start `storyrelay up`, or set it to your queue")]
-        )
-    configuration = load_configuration(settings)
+    settings = queue_settings(env)
+    if serves and settings.redis_url is None:
+        raise _not_set("REDIS_URL", "start `storyrelay up`, or set it to your queue")
+    if serves and not settings.secret_keys:
+        raise _no_keys()
+    return assemble(settings, load_configuration(settings, env), now=now, queue_timeout=queue_timeout)
+
+
+def assemble(
+    settings: Settings,
+    configuration: Configuration,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    queue_timeout: float = 2.0,
+) -> Relay:
+    """Puts a relay together from what was read; see `open_relay`."""
     ledger = Ledger(settings.database_url, pool_size=settings.web_threads + 2)
-    queue = JobQueue(fast_connection(settings.redis_url, timeout=queue_timeout))
+    address = settings.redis_url
+    queue = JobQueue(fast_connection(address, timeout=queue_timeout)) if address else NoQueue()
+    webhook_urls, media_urls = _signed_urls(settings, configuration)
     return Relay(
         settings=settings,
         configuration=configuration,
         ledger=ledger,
         queue=queue,
         dispatcher=Dispatcher(ledger, queue, settings, configuration, now),
-        webhook_urls=_webhook_urls(settings, configuration),
-        media_urls=MediaUrls(settings.public_url, _keys(settings)),
+        webhook_urls=webhook_urls,
+        media_urls=media_urls,
         now=now,
     )
 
 
-def _fingerprint(settings: Settings) -> str:
-    key = settings.secret_keys[0].get_secret_value().encode()
-    facts = f"{settings.story_api_url}\n{settings.story_api_key.get_secret_value()}"
-    return hmac.new(key, facts.encode(), hashlib.sha256).hexdigest()
+def queue_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """The settings, with the address of the queue that `up` runs where REDIS_URL is not set.
+
+    Raises SettingsError.
+    """
+    settings = load_settings(env)
+    if settings.redis_url is not None:
+        return settings
+    path = settings.home / "var" / "redis_url"
+    try:
+        kept = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return settings
+    except (OSError, UnicodeDecodeError) as error:
+        raise _not_set("REDIS_URL", f"and {path} can't be read ({error})") from error
+    return load_settings({**(os.environ if env is None else env), "REDIS_URL": kept})
 
 
-def _webhook_urls(settings: Settings, configuration: Configuration) -> WebhookUrls:
-    return WebhookUrls(
-        public_url=settings.public_url,
-        keys=_keys(settings),
-        submission_days=settings.submission_token_days,
-        route_versions={route.name: route.token_version for route in configuration.routes},
-    )
+class _NoKeys:
+    """Stands where addresses are signed and read: any use says that the keys are missing."""
+
+    def __getattr__(self, name: str) -> None:
+        raise _no_keys()
 
 
-def _keys(settings: Settings) -> tuple[SecretStr, ...]:
-    if not settings.secret_keys:
-        problem = "is not set: `storyrelay up` makes one, or set it to a random text of 32 characters"
-        raise SettingsError([Problem("SECRET_KEYS", problem)])
-    return settings.secret_keys
+def _signed_urls(settings: Settings, configuration: Configuration) -> tuple[WebhookUrls, MediaUrls]:
+    keys = tuple(key.get_secret_value() for key in settings.secret_keys)
+    if not keys:
+        return cast("WebhookUrls", _NoKeys()), cast("MediaUrls", _NoKeys())
+    versions = {route.name: route.token_version for route in configuration.routes}
+    webhook_urls = WebhookUrls(settings.public_url, keys, settings.submission_token_days, versions)
+    return webhook_urls, MediaUrls(settings.public_url, keys)
+
+
+def _no_keys() -> SettingsError:
+    return _not_set("SECRET_KEYS", "`storyrelay up` makes one, or set it to a random text of 32 characters")
+
+
+def _not_set(variable: str, advice: str) -> SettingsError:
+    return SettingsError(f"wrong settings:\n  {Problem(variable, f'is not set: {advice}')}")
