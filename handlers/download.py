@@ -73,6 +73,7 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
 
 def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> Done:
     store = relay.video_store()
+    store.incoming.mkdir(parents=True, exist_ok=True)
     story = parse_story(row.snapshot)
     with contextlib.ExitStack() as cleanup:
         downloaded, story = _download(relay, step, story, store.incoming, attempt)

@@ -156,12 +156,13 @@ def _not_found(relay: Relay, step: ClaimedStep, row: StoryRow) -> Done | Later:
     pauses = relay.settings.not_found_schedule
     now = relay.now()
     since = row.not_found_since or now
-    long_enough = (now - since).total_seconds() >= sum(pauses)
+    left = sum(pauses) - (now - since).total_seconds()
     tries = row.not_found + 1
     said = f"the Story API does not know it (try {tries})"
-    if tries > len(pauses) and long_enough:
+    if tries > len(pauses) and left <= 0:
         return Done(said, record=_unknown(relay, step))
-    pause = pauses[min(row.not_found, len(pauses) - 1)]
+    # hints may have used up the tries sooner than the time: then the rest of the time is waited for
+    pause = min(pauses[min(row.not_found, len(pauses) - 1)], max(left, pauses[0]))
     return Later(said, pause, record=_missed(step, since))
 
 

@@ -59,7 +59,7 @@ class Reconciliation:
                 self._give_up(tx, row, now)
             silent = [row for row in due if row not in old]
             for row, slot in zip(silent, slots, strict=False):
-                steps.ask_fetch(tx, row.id, slot, now)
+                steps.ask_fetch(tx, row.id, slot, now, poll=True)
         return [row.name for row in silent], [row.name for row in old]
 
     def _is_too_old(self, row: StoryRow, now: datetime) -> bool:
@@ -67,7 +67,9 @@ class Reconciliation:
 
     def _give_up(self, tx: sa.Connection, row: StoryRow, now: datetime) -> None:
         days = self.settings.poll_give_up_seconds / 86400
-        message = f"the Story API did not finish it within {days:.3g} days; last status: {row.api_status or 'none'}"
+        message = (
+            f"the Story API did not finish it within {days:.3g} days; last status: {row.api_status or 'none'}"
+        )
         stories.lock(tx, row.id)
         stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message, next_poll_at=None)
         self._tell(tx, row, NoticeKind.STORY_GIVEN_UP, "Story given up", message, now)

@@ -117,7 +117,7 @@ class Submission:
         *,
         again: bool,
     ) -> int:
-        body = request.model_dump(mode="json", exclude_none=True)
+        body = request.body()
         digest = _digest(request.kind, body)
         now = self.now()
         new = NewStory(
@@ -178,7 +178,9 @@ class Submission:
         if row.webhook_at is not None:
             return now
         wanted = self.settings.poll_first_seconds
-        return now + timedelta(seconds=wanted if wanted is not None else first_poll_delay(row.expected_seconds))
+        return now + timedelta(
+            seconds=wanted if wanted is not None else first_poll_delay(row.expected_seconds)
+        )
 
 
 def _digest(kind: str, body: Mapping[str, Any]) -> str:

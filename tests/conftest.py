@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +23,33 @@ START_SECONDS = 30
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The address of a PostgreSQL cluster of this test process's own, on a Unix socket."""
-    folder = tmp_path_factory.mktemp("postgres")
+    # not below pytest's own folder, which each run closes to other users, also under the feet of another run
+    with tempfile.TemporaryDirectory(prefix="storyrelay-postgres-", ignore_cleanup_errors=True) as folder:
+        yield from _postgres(Path(folder))
+
+
+def _postgres(folder: Path) -> Iterator[str]:
     user = _user_for(folder)
     binaries = _postgres_binaries(folder, user)
     data = folder / "data"
-    _run([binaries / "initdb", "-D", data, "-A", "trust", "-U", "tests", "-E", "UTF8", "--no-sync", "--locale=C"], user)
+    _run(
+        [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-A",
+            "trust",
+            "-U",
+            "tests",
+            "-E",
+            "UTF8",
+            "--no-sync",
+            "--locale=C",
+        ],
+        user,
+    )
     options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
     _run([binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start"], user)
     try:
@@ -107,9 +128,6 @@ def _user_for(folder: Path) -> str | None:
     if os.geteuid() != 0:
         return None
     user = "nobody"
-    for place in (folder, *folder.parents):
-        if place.stat().st_uid == 0 and place != Path(place.anchor):
-            place.chmod(place.stat().st_mode | 0o011)
     os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
     return user
 
@@ -128,6 +146,11 @@ def _postgres_binaries(folder: Path, user: str | None) -> Path:
 
 def _run(command: list[str | Path], user: str | None) -> None:
     done = subprocess.run(
-        [str(word) for word in command], user=user, capture_output=True, text=True, cwd="/", timeout=START_SECONDS
+        [str(word) for word in command],
+        user=user,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=START_SECONDS,
     )
     assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout}{done.stderr}"

@@ -54,8 +54,10 @@ def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
         )
 
 
-def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime) -> None:
+def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime, *, poll: bool = False) -> None:
     """Makes the story's fetch step due at `at`, or sooner where it already is.
+
+    A hint starts the short looks at an unready video anew; a `poll` does not, or each would be six.
 
     A running fetch is marked, so that it runs again: what it asked may have been before the hint.
     """
@@ -83,7 +85,7 @@ def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime) -> Non
                 "state": sa.case((ended, StepState.PENDING.value), else_=steps.c.state),
                 "next_at": sa.case((ended, when), (waiting, sooner), else_=steps.c.next_at),
                 "attempts": sa.case((ended, 0), else_=steps.c.attempts),
-                "waits": sa.case((ended, 0), else_=steps.c.waits),
+                "waits": steps.c.waits if poll else sa.case((ended, 0), else_=steps.c.waits),
                 "ended_at": sa.case((ended, None), else_=steps.c.ended_at),
             },
         )
@@ -267,7 +269,6 @@ def end(
             state=sa.case((asked_again, StepState.PENDING.value), else_=state.value),
             next_at=sa.case((asked_again, _time(now)), else_=None),
             attempts=sa.case((asked_again, 0), else_=steps.c.attempts),
-            waits=sa.case((asked_again, 0), else_=steps.c.waits),
             ended_at=sa.case((asked_again, None), else_=_time(now)),
             lease_until=None,
             **values,
