@@ -128,7 +128,8 @@ class Mailbox:
         given = data if isinstance(data, LoginPassword) else LoginPassword(b"", b"")
         user, password = self._login or ("", "")
         right = secrets.compare_digest(given.login, user.encode())
-        return AuthResult(success=right and secrets.compare_digest(given.password, password.encode()))
+        right = right and secrets.compare_digest(given.password, password.encode())
+        return AuthResult(success=right, handled=False)  # aiosmtpd then answers 535 itself
 
     async def handle_RCPT(  # noqa: N802 (aiosmtpd finds its hooks by name)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]

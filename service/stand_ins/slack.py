@@ -228,6 +228,7 @@ _METHODS: dict[str, tuple[str, Method]] = {
     "chat.postMessage": ("chat:write", lambda slack, given: slack.workspace.post(given)),
     "chat.update": ("chat:write", lambda slack, given: slack.workspace.update(given)),
     "chat.delete": ("chat:write", lambda slack, given: slack.workspace.delete(given)),
+    "chat.getPermalink": ("", lambda slack, given: slack.workspace.permalink(given)),
     "conversations.history": ("channels:history", lambda slack, given: slack.workspace.history(given)),
     "conversations.info": ("channels:read", lambda slack, given: slack.workspace.channel_info(given)),
     "conversations.list": ("channels:read", lambda slack, given: slack.workspace.channel_list(given)),

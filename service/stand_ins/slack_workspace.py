@@ -71,6 +71,12 @@ class Workspace:
         self.messages.remove(message)
         return {"ok": True, "channel": message.channel, "ts": message.ts}
 
+    def permalink(self, arguments: Arguments) -> Answer:
+        """chat.getPermalink."""
+        message = self._message({**arguments, "ts": needed(arguments, "message_ts")})
+        address = f"https://stand-in.slack.test/archives/{message.channel}/p{message.ts.replace('.', '')}"
+        return {"ok": True, "channel": message.channel, "permalink": address}
+
     def history(self, arguments: Arguments) -> Answer:
         """conversations.history: newest first, replies left out, by pages."""
         channel = self.channel(needed(arguments, "channel"))
