@@ -1,0 +1,94 @@
+"""Composes mails: text and HTML, the poster inline by its content id, the video attached (RFC 5322, RFC 2387)."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, getaddresses
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9]+")
+_POLICY = policy.SMTP.clone(max_line_length=78)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Who a mail is from and who can read that it went to them; blind copies are not in it."""
+
+    sender: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...] = ()
+    reply_to: Address | None = None
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a mail says. `id` decides its Message-ID, `thread` (may be empty) the one that it refers to."""
+
+    id: str
+    thread: str
+    subject: str
+    text: str
+    at: datetime
+    html: str = ""
+
+
+def address(text: str) -> Address:
+    """Reads `user@example.com` or `A name <user@example.com>`. Raises ValueError, without quoting the text."""
+    wrong = ValueError("must be one e-mail address, as user@example.com or A name <user@example.com>")
+    found = getaddresses([text])
+    user, _, domain = found[0][1].rpartition("@") if len(found) == 1 else ("", "", "")
+    if not user or not domain or not text.isprintable() or " " in user + domain:
+        raise wrong
+    try:
+        return Address(found[0][0], user, domain)
+    except (ValueError, LookupError):
+        raise wrong from None
+
+
+def compose(envelope: Envelope, letter: Letter) -> EmailMessage:
+    """The mail, equal for equal letters but for the boundaries of its parts."""
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = envelope.sender
+    message["To"] = envelope.to
+    if envelope.cc:
+        message["Cc"] = envelope.cc
+    if envelope.reply_to is not None:
+        message["Reply-To"] = envelope.reply_to
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(letter.at)
+    message["Message-ID"] = message_id(letter.id, envelope.sender)
+    if letter.thread:
+        message["References"] = message_id(letter.thread, envelope.sender)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps vacation replies away
+    message.set_content(letter.text + "\n")
+    if letter.html:
+        message.add_alternative(letter.html, subtype="html")
+    return message
+
+
+def add_poster(message: EmailMessage, jpeg: bytes, cid: str) -> None:
+    """Puts the poster beside the HTML part, which shows it by `cid:`."""
+    html = message.get_body(("html",))
+    if html is None:
+        raise ValueError("a poster needs an HTML part")
+    html.add_related(jpeg, "image", "jpeg", cid=f"<{cid}>", disposition="inline", filename="poster.jpg")
+
+
+def add_video(message: EmailMessage, mp4: bytes, name: str) -> None:
+    """Attaches the video under a file name made of what the story is called."""
+    stem = _UNSAFE.sub("-", name).strip("-")[:60] or "video"
+    message.add_attachment(mp4, maintype="video", subtype="mp4", filename=f"{stem}.mp4")
+
+
+def message_id(about: str, sender: Address) -> str:
+    """The Message-ID that belongs to one message of ours: a repeat has the same."""
+    return f"<{hashlib.sha256(about.encode()).hexdigest()[:40]}@{sender.domain}>"
+
+
+def specs(addresses: Sequence[Address]) -> tuple[str, ...]:
+    """The bare addresses, each once."""
+    return tuple(dict.fromkeys(one.addr_spec for one in addresses))
