@@ -142,7 +142,7 @@ class DownloadBody:
 
 def _length(headers: Headers) -> int | None:
     text = headers.get("content-length", "")
-    return int(text) if text.isdecimal() and len(text) < 20 else None
+    return int(text[:20]) if text.isdecimal() else None
 
 
 def _validator(headers: Headers) -> str | None:

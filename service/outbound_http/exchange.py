@@ -31,15 +31,15 @@ class Exchange:
         """
         first = call
         for hop in range(redirects + 1):
-            head, target = self._hop(call, receiver, later=hop > 0)
+            head = self._hop(call, receiver, later=hop > 0)
             if not (head.redirects and redirects):
                 return head, call.url
-            call = self._redirected(call, head.status, target or "")
+            call = self._redirected(call, head)
         raise TooManyRedirects(
             f"{first.url.place} redirects more than {redirects} times, last to {call.url.place}"
         )
 
-    def _hop(self, call: Call, receiver: Receiver, *, later: bool) -> tuple[Head, str | None]:
+    def _hop(self, call: Call, receiver: Receiver, *, later: bool) -> Head:
         try:
             with self.handles.borrowed() as curl:
                 return transfer(curl, call, self.terms, receiver)
@@ -51,9 +51,10 @@ class Exchange:
                 raise NoAnswer(f"after a redirect: {error}") from error
             raise
 
-    def _redirected(self, call: Call, status: int, target: str) -> Call:
+    def _redirected(self, call: Call, head: Head) -> Call:
+        target = head.headers["location"].encode("latin-1").decode(errors="replace")
         try:
-            url = self.url(target)
+            url = parse_url(target, untrusted=self.terms.guard is not None, base=call.url)
         except BadUrl as error:
             raise BadUrl(
                 f"{call.url.place} redirects to where it can't be followed: {error}", sent=True
@@ -61,7 +62,7 @@ class Exchange:
         headers = (
             call.headers if url.origin == call.url.origin else tuple(filter(_goes_anywhere, call.headers))
         )
-        if status in (307, 308) or call.method in ("GET", "HEAD"):
+        if head.status in (307, 308) or call.method in ("GET", "HEAD"):
             return replace(call, url=url, headers=headers)
         return replace(call, url=url, headers=headers, method="GET", body=None)  # RFC 9110 §15.4
 

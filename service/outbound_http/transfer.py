@@ -21,8 +21,8 @@ _BAD_URL = {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT}
 _STOPPED = {pycurl.E_ABORTED_BY_CALLBACK, pycurl.E_WRITE_ERROR, pycurl.E_READ_ERROR}
 
 
-def transfer(curl: pycurl.Curl, call: Call, terms: Terms, receiver: Receiver) -> tuple[Head, str | None]:
-    """Returns the answer's head and the absolute URL that it redirects to, if any.
+def transfer(curl: pycurl.Curl, call: Call, terms: Terms, receiver: Receiver) -> Head:
+    """Returns the answer's head; its body went to the receiver.
 
     Raises OutboundError, what the receiver or `call.watch` raises, and OSError for an unreadable body file.
     The handle keeps its connection, nothing else.
@@ -31,12 +31,11 @@ def transfer(curl: pycurl.Curl, call: Call, terms: Terms, receiver: Receiver) ->
     callbacks.look()
     try:
         _perform(curl, call, terms, callbacks)
-        target = curl.getinfo_raw(pycurl.REDIRECT_URL)
     finally:
         curl.reset()
     if callbacks.head is None:
         raise NoAnswer(f"{call.url.place} ended the connection without an answer")
-    return callbacks.head, target.decode("latin-1") if target else None
+    return callbacks.head
 
 
 def _perform(curl: pycurl.Curl, call: Call, terms: Terms, callbacks: Callbacks) -> None:
@@ -114,8 +113,8 @@ def _explain(call: Call, callbacks: Callbacks, code: int, text: str) -> None:
 
 
 def _explain_code(place: str, sent: bool, code: int, text: str) -> NoReturn:
-    if code in _BAD_URL:
-        raise BadUrl(f"{place} can't be called: {text}", sent=sent)
+    if code in _BAD_URL and not sent:
+        raise BadUrl(f"{place} can't be called: {text}")
     if code in _STOPPED:
         # A signal handler raised before the callback's own `try` was reached; pycurl has printed what.
         raise Interrupted(f"the call to {place} was ended from outside: {text}", sent=sent)

@@ -40,26 +40,28 @@ class Url:
         return parts.url or ""
 
 
-def parse_url(text: str, *, untrusted: bool) -> Url:
-    """Reads an absolute http(s) URL; spaces and non-ASCII characters are encoded.
+def parse_url(text: str, *, untrusted: bool, base: Url | None = None) -> Url:
+    """Reads an http(s) URL, relative to `base` if there is one; spaces and non-ASCII characters are encoded.
 
     Raises BadUrl; an untrusted one may not carry a user or password.
     """
     text = text.strip()
     if len(text) > MAX_LENGTH or _CONTROL.search(text):
         raise BadUrl(f"a URL has control characters or more than {MAX_LENGTH} characters")
+    flags = pycurl.U_DISALLOW_USER if untrusted else 0
+    if " " in text or not text.isascii():
+        flags |= pycurl.U_URLENCODE | pycurl.U_ALLOW_SPACE
     try:
-        return _read(text, pycurl.U_DISALLOW_USER if untrusted else 0)
+        parts = pycurl.CurlUrl(base.text if base else None)
+        parts.setpart(pycurl.UPART_URL, text.encode(), flags)
+        return _url(parts)
     except pycurl.error as error:
         raise BadUrl(f"a URL can't be read: {error.args[-1]}") from None
     except UnicodeError:
         raise BadUrl("a URL can't be read: its host or path has characters that can't be encoded") from None
 
 
-def _read(text: str, flags: int) -> Url:
-    if " " in text or not text.isascii():
-        flags |= pycurl.U_URLENCODE | pycurl.U_ALLOW_SPACE
-    parts = pycurl.CurlUrl(text.encode(), flags)
+def _url(parts: pycurl.CurlUrl) -> Url:
     if parts.scheme not in ("http", "https"):
         raise BadUrl(
             f"a URL of the kind {plain(parts.scheme or '', 20)}: can't be called, only http and https"

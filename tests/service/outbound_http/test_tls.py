@@ -1,0 +1,88 @@
+"""Certificates are checked, against the bundle that the environment names."""
+
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from service.outbound_http import HttpClient, NotSent, Request
+
+
+def certificate(folder: Path, address: str, days: int) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=10))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "certificate.pem"
+    kind = serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption())
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def secure_site(make_site: Callable[..., Any], pem: Path) -> Any:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return make_site(wrap=lambda plain: context.wrap_socket(plain, server_side=True))
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE"])
+def test_a_known_authority(
+    make_site: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    pem = certificate(tmp_path, "127.0.0.1", 10)
+    site = secure_site(make_site, pem)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(variable, str(pem))
+    client = HttpClient()
+    assert client.send(Request("POST", site.on("/x", b"safe"), body=b"b")).body == b"safe"
+    assert client.send(Request("GET", site.url + "/x")).body == b"safe"
+
+
+@pytest.mark.parametrize(
+    ("address", "days", "known"), [("127.0.0.1", 10, False), ("127.0.0.2", 10, True), ("127.0.0.1", -1, True)]
+)
+def test_an_unknown_authority_another_name_and_an_old_certificate_are_not_sent_to(
+    make_site: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    days: int,
+    known: bool,
+) -> None:
+    pem = certificate(tmp_path, address, days)
+    site = secure_site(make_site, pem)
+    if known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    with pytest.raises(NotSent, match="certificate") as failed:
+        HttpClient().send(Request("POST", site.on("/x"), body=b"s3cret"))
+    assert not failed.value.sent
+    assert site.asked == []
+
+
+def test_a_missing_bundle_is_said(
+    make_site: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = secure_site(make_site, certificate(tmp_path, "127.0.0.1", 10))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(NotSent, match=r"none\.pem"):
+        HttpClient().send(Request("GET", site.url))
