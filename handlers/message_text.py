@@ -28,6 +28,11 @@ _CONTROLS = re.compile(
 """Control characters but tab and newline, overrides that would turn the text around them, halves of pairs."""
 
 
+_JOINER = "\u200d"
+_JOINING = frozenset({"Mn", "Me", "Cf", "Sk"})
+"""What belongs to the letter before it: accents, variation selectors, joiners, skin tones."""
+
+
 class Place(Enum):
     """Where a text goes, which decides how values are escaped."""
 
@@ -52,10 +57,11 @@ def cut(text: str, limit: int) -> str:
     """At most `limit` UTF-16 units, which is what the strictest place counts; an ellipsis says that more was there."""
     if _units(text) <= limit:
         return text
-    kept = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)].decode("utf-16-le", "ignore")
-    while kept and (unicodedata.combining(kept[-1]) or unicodedata.category(kept[-1]) in ("Cf", "Mn", "Me")):
-        kept = kept[:-1]
-    return kept.rstrip() + "…"
+    fitting = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)].decode("utf-16-le", "ignore")
+    end = len(fitting)
+    while end and (unicodedata.category(text[end]) in _JOINING or text[end - 1] == _JOINER):
+        end -= 1
+    return text[:end].rstrip() + "…"
 
 
 def line(text: str) -> str:
