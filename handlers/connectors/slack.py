@@ -1,0 +1,147 @@
+"""Publishes to a Slack channel: one message with poster, facts and links, and the video in its thread.
+
+Why the thread: `files.completeUploadExternal` can post a file together with blocks, but it answers no message
+id and takes no metadata, so a message made that way can neither be found again nor updated. A message by
+`chat.postMessage` has both, and a file can be put into its thread.
+
+Once, as far as Slack lets us look: the message carries our key as metadata, and after an unclear answer or a
+crash the channel is read back before anything is posted. The incoming-webhook form can't look: at least once.
+
+Bot scopes: chat:write; files:write and files:read to upload; channels:history (groups:history for a private
+channel) to look; channels:read (groups:read) for `check`, or to look in a channel that is given by its name.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints, model_validator
+
+from handlers.connectors.options import ConnectorOptions, HttpUrl, http_url
+from handlers.connectors.slack_api import SlackApi
+from handlers.connectors.slack_blocks import (
+    NOTICE_EVENT,
+    TEST_EVENT,
+    SlackMessage,
+    fallback,
+    notice_blocks,
+    test_blocks,
+)
+from handlers.connectors.slack_bot import SlackBot
+from handlers.connectors.slack_files import SlackFiles
+from handlers.connectors.slack_incoming import IncomingWebhook
+from handlers.connectors.slack_story import StoryInSlack, Uploads
+from handlers.message_text import MessageText, Place, values_of
+from service.connectors import ConnectorTools
+from service.domain.delivery import Notice, Publication, Published
+
+
+def _secret_url(url: SecretStr) -> SecretStr:
+    http_url(url.get_secret_value())
+    return url
+
+
+class SlackOptions(ConnectorOptions):
+    """Either `token` and `channel` (`#name` or an id), or `webhook_url`.
+
+    `upload`: video (up to `upload_limit` bytes, else the poster), poster, or link. `template`: a file with the
+    mrkdwn of the facts and links, relative to the configuration file. `timeout` in seconds for one call.
+    """
+
+    token: SecretStr | None = None
+    channel: Annotated[str, StringConstraints(pattern=r"^#?[^\s#<>&]{1,80}$")] | None = None
+    webhook_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = None
+    upload: Literal["video", "poster", "link"] = "video"
+    upload_limit: int = Field(default=200_000_000, ge=0)
+    api_url: HttpUrl = "https://slack.com/api/"
+    template: Path | None = None
+    timeout: float = Field(default=30, ge=1, le=120)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "SlackOptions":
+        if (self.token is None) == (self.webhook_url is None):
+            raise ValueError("give either token and channel, or webhook_url")
+        if (self.token is None) != (self.channel is None):
+            raise ValueError("token and channel belong together; a webhook_url has its channel in it")
+        if self.webhook_url is not None and "upload" in self.model_fields_set and self.upload != "link":
+            raise ValueError("upload needs a token: an incoming webhook can only link")
+        return self
+
+
+class _Form(Protocol):
+    """One of the two ways into a channel."""
+
+    def publish(self, publication: Publication, facts: str) -> Published: ...
+
+    def tell(self, message: SlackMessage) -> Published: ...
+
+    def check(self) -> str: ...
+
+    def try_out(self, message: SlackMessage) -> Published: ...
+
+
+class SlackConnector:
+    """Posts each story to one channel."""
+
+    Options: ClassVar[type[BaseModel]] = SlackOptions
+
+    def __init__(self, options: SlackOptions, tools: ConnectorTools) -> None:
+        override = None if options.template is None else tools.base / options.template
+        self._facts = MessageText("slack.mrkdwn.jinja", Place.MRKDWN, override)
+        self._destination = tools.destination
+        self._form = _form(options, tools)
+
+    def publish(self, publication: Publication) -> Published:
+        """Posts the story, or updates the message of an earlier revision."""
+        return self._form.publish(publication, self._facts.render(values_of(publication)))
+
+    def notify(self, notice: Notice) -> Published:
+        """Posts the notice; a second attempt after an unclear answer posts it again."""
+        metadata = {"event_type": NOTICE_EVENT, "event_payload": {"id": notice.id, "kind": notice.kind}}
+        return self._form.tell(SlackMessage(fallback(notice.title), notice_blocks(notice), metadata))
+
+    def check(self) -> str:
+        """Logs in, and looks whether scopes and membership suffice."""
+        return self._form.check()
+
+    def send_test(self) -> Published:
+        """Posts a message that says that it is a test, and removes it where a token permits that."""
+        metadata = {"event_type": TEST_EVENT, "event_payload": {}}
+        return self._form.try_out(SlackMessage("Test", test_blocks(self._destination), metadata))
+
+
+def _form(options: SlackOptions, tools: ConnectorTools) -> _Form:
+    if options.webhook_url is not None:
+        return IncomingWebhook(options.webhook_url, options.timeout, tools)
+    if options.token is None or options.channel is None:
+        raise TypeError("the options were not validated")
+    api = SlackApi(options.token, options.api_url, options.timeout, tools.now)
+    uploads = Uploads(options.upload != "link", options.upload == "video", options.upload_limit)
+    return _BotForm(SlackBot(api, options.channel), SlackFiles(api, tools.http), uploads, tools)
+
+
+@dataclass(frozen=True)
+class _BotForm:
+    """The form with a token."""
+
+    bot: SlackBot
+    files: SlackFiles
+    uploads: Uploads
+    tools: ConnectorTools
+
+    def publish(self, publication: Publication, facts: str) -> Published:
+        return StoryInSlack(
+            publication, self.bot, self.files, self.uploads, facts, self.tools.now()
+        ).publish()
+
+    def tell(self, message: SlackMessage) -> Published:
+        self.bot.post(message)
+        return Published()
+
+    def check(self) -> str:
+        upload = {"files:write", "files:read"} if self.uploads.poster else set()
+        return self.bot.check(frozenset({"chat:write", "channels:read", "channels:history", *upload}))
+
+    def try_out(self, message: SlackMessage) -> Published:
+        self.bot.delete(self.bot.post(message))
+        return Published(remark="posted a test message and removed it")

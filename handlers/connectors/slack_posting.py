@@ -1,0 +1,45 @@
+"""How far the publication of one story in a channel has come; kept as the step's reference."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service.domain.delivery import Publication, Reference
+
+
+@dataclass(frozen=True)
+class Posting:
+    """`ts` is the message's id once it is known, `written` says that it shows this revision.
+
+    `asked_at` (seconds since 1970) is set while nobody knows whether the message was posted, `shared_at` alike
+    for the video in its thread. `poster` and `video` are ids of uploaded files.
+    """
+
+    message_id: str
+    channel: str | None = None
+    ts: str | None = None
+    written: bool = False
+    asked_at: float | None = None
+    poster: str | None = None
+    video: str | None = None
+    shared_at: float | None = None
+    shared: bool = False
+
+    @classmethod
+    def of(cls, publication: Publication) -> "Posting":
+        """What earlier attempts left. A revision takes over the message of the one before, a repeat does not."""
+        reference, message_id = publication.reference, publication.message_id
+        if reference.get("message_id") == message_id:
+            return cls(**{name: reference.get(name, getattr(cls(""), name)) for name in _names()})
+        channel = reference.get("channel")
+        ts = reference.get("ts") if publication.repeat == 0 else None
+        return cls(message_id, channel=channel, ts=ts)
+
+    @property
+    def reference(self) -> Reference:
+        """All of it, as JSON values."""
+        return asdict(self)
+
+
+def _names() -> Mapping[str, Any]:
+    return Posting.__dataclass_fields__

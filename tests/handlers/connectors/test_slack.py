@@ -1,0 +1,494 @@
+import hashlib
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from handlers.connectors.slack import SlackConnector, SlackOptions
+from handlers.connectors.slack_api import SlackApi
+from handlers.connectors.slack_files import SlackFiles
+from handlers.message_text import BrokenTemplate
+from service.connectors import ConnectorTools, connector_class
+from service.domain.delivery import DeliveryFailed, Notice
+from service.stand_ins.slack import SCOPES, SlackFault, SlackStandIn
+
+Make = Callable[..., SlackConnector]
+LOST = [SlackFault(drop=True, after_effect=True), SlackFault(hold=True, after_effect=True)]
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    with SlackStandIn(channels=("general", "videos", "!secret")) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def make(slack: SlackStandIn, tools: ConnectorTools) -> Make:
+    return lambda **others: connector(slack, tools, **others)
+
+
+def connector(slack: SlackStandIn, tools: ConnectorTools, **others: Any) -> SlackConnector:
+    given = {"token": "xoxb-stand-in", "channel": "#videos", "api_url": slack.api_url, "timeout": 1}
+    return SlackConnector(SlackOptions.model_validate({**given, **others}), tools)
+
+
+def methods(slack: SlackStandIn) -> list[str]:
+    return [method for method, _ in slack.calls]
+
+
+def blocks(slack: SlackStandIn, kind: str) -> list[dict[str, Any]]:
+    return [block for block in slack.messages[-1].blocks if block["type"] == kind]
+
+
+def test_is_found_by_its_name() -> None:
+    assert connector_class("slack") is SlackConnector
+
+
+def test_one_message_with_the_video_in_its_thread(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    published = make().publish(shelf.publication())
+    (message,) = slack.messages
+    assert (
+        published.url
+        == f"https://stand-in.slack.test/archives/{message.channel}/p{message.ts.replace('.', '')}"
+    )
+    assert published.remark == ""
+    assert blocks(slack, "header")[0]["text"]["text"] == "A letter"
+    idea, facts = (block["text"]["text"] for block in blocks(slack, "section"))
+    assert idea == "A lighthouse keeper finds a letter."
+    assert "*0:15* · 1280 × 720 · 16:9 ·" in facts
+    assert "150 credits" in facts
+    assert "<https://relay.test/media/v?a=1&amp;b=2|Watch the video>" in facts
+    poster, video = slack.files
+    assert blocks(slack, "image")[0]["slack_file"] == {"id": poster.id}
+    assert (video.title, video.sha256) == ("A letter", hashlib.sha256(shelf.video.read_bytes()).hexdigest())
+    assert [reply.files for reply in slack.replies(message)] == [[video.id]]
+    assert poster.shares == {}
+    assert message.metadata == {
+        "event_type": "storyrelay_story",
+        "event_payload": {"key": "storyrelay-1-team", "message_id": "step-1", "revision": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("upload", "files"), [("video", ["poster.jpg", "video.mp4"]), ("poster", ["poster.jpg"]), ("link", [])]
+)
+def test_uploads_what_is_wanted(
+    shelf: Any, slack: SlackStandIn, make: Make, upload: str, files: list[str]
+) -> None:
+    make(upload=upload).publish(shelf.publication())
+    assert [file.name for file in slack.files] == files
+    image = blocks(slack, "image")[0]
+    assert (image.get("image_url") == "https://relay.test/media/p") == (upload == "link")
+
+
+def test_a_video_over_the_limit_is_linked(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    published = make(upload_limit=100).publish(shelf.publication())
+    assert [file.name for file in slack.files] == ["poster.jpg"]
+    assert "over upload_limit" in published.remark
+
+
+def test_a_poster_that_slack_could_not_fetch_is_left_out(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    place = make(upload="link")
+    for poster in (
+        None,
+        "http://relay.test/p",
+        "https://localhost/p",
+        "https://[::1]/p",
+        "https://127.0.0.1/p",
+    ):
+        publication = shelf.publication(message=f"m-{poster}")
+        place.publish(replace(publication, reference={}, links=replace(publication.links, poster=poster)))
+        assert blocks(slack, "image") == []
+    assert len(slack.messages) == 5
+
+
+def test_a_story_without_poster_title_or_credits(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    shelf.poster = shelf.captions = None
+    make().publish(shelf.publication(title="", idea="", used_credits=None))
+    assert blocks(slack, "header")[0]["text"]["text"] == "story-1"
+    assert len(slack.messages[0].blocks) == 2
+
+
+def test_hostile_texts_stay_texts(shelf: Any, slack: SlackStandIn, make: Make, hostile: str) -> None:
+    make().publish(shelf.publication(title=hostile, idea="idea " + hostile, aspect_ratio=hostile))
+    (message,) = slack.messages
+    header = blocks(slack, "header")[0]["text"]
+    assert (header["type"], header["emoji"]) == ("plain_text", False)
+    assert header["text"].startswith(
+        "\"Quotes\" 'n' <script>alert(1)</script> & <!channel> <http://evil.test|click> Bcc:"
+    )
+    assert "\n" not in header["text"]
+    assert "\u202e" not in str(message.blocks)
+    idea, facts = (block["text"] for block in blocks(slack, "section"))
+    assert (idea["type"], idea["emoji"]) == ("plain_text", False)
+    assert (facts["type"], facts["verbatim"]) == ("mrkdwn", True)
+    for mrkdwn in (facts["text"], message.text):
+        assert "<script>" not in mrkdwn
+        assert "<!channel>" not in mrkdwn
+        assert "<http://evil" not in mrkdwn
+
+
+@pytest.mark.parametrize("length", [149, 150, 151, 10_000])
+@pytest.mark.parametrize("letter", ["x", "&", "🎬", "é", "ש"])
+def test_any_length_fits(shelf: Any, slack: SlackStandIn, make: Make, letter: str, length: int) -> None:
+    make(upload="link").publish(shelf.publication(title=letter * length, idea="i" + letter * length))
+    assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("method", ["chat.postMessage", "files.completeUploadExternal"])
+def test_a_lost_answer_doubles_nothing(
+    shelf: Any, slack: SlackStandIn, make: Make, method: str, fault: SlackFault
+) -> None:
+    slack.fail_next(method, fault)
+    with pytest.raises(DeliveryFailed) as failed:
+        make().publish(shelf.publication())
+    assert (failed.value.permanent, failed.value.refused) == (False, False)
+    make().publish(shelf.publication())
+    (message,) = slack.messages
+    assert len(slack.replies(message)) == 1
+
+
+def test_an_upload_without_an_answer_is_made_again(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    slack.fail_next("upload", SlackFault(drop=True, after_effect=True))
+    with pytest.raises(DeliveryFailed, match=r"poster\.jpg"):
+        make().publish(shelf.publication())
+    make().publish(shelf.publication())
+    assert [file.name for file in slack.files] == ["poster.jpg", "video.mp4"]
+
+
+def test_the_video_is_shared_once_after_a_lost_answer(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    slack.fail_next("files.completeUploadExternal", SlackFault(drop=True, after_effect=True), times=1)
+    shelf.poster = None
+    with pytest.raises(DeliveryFailed):
+        make().publish(shelf.publication())
+    with pytest.raises(DeliveryFailed, match="does not show it yet") as failed:
+        make().publish(shelf.publication())
+    assert failed.value.retry_after == 60
+    make().publish(shelf.publication())
+    assert len(slack.replies(slack.messages[0])) == 1
+    assert methods(slack).count("upload") == 1
+    assert methods(slack).count("chat.postMessage") == 1
+
+
+def test_a_video_that_slack_took_and_never_showed_is_sent_again(
+    shelf: Any, slack: SlackStandIn, make: Make
+) -> None:
+    shelf.poster = None
+    slack.fail_next("files.completeUploadExternal", SlackFault(drop=True))
+    with pytest.raises(DeliveryFailed):
+        make().publish(shelf.publication())
+    make().publish(shelf.publication())
+    assert len(slack.replies(slack.messages[0])) == 1
+    assert methods(slack).count("upload") == 2
+
+
+@pytest.mark.parametrize("saves", range(1, 6))
+def test_a_crash_between_the_parts_goes_on_from_there(
+    shelf: Any, slack: SlackStandIn, make: Make, saves: int
+) -> None:
+    shelf.stop_after_saves = saves
+    with pytest.raises(BaseException, match=r"^$"):
+        make().publish(shelf.publication())
+    make().publish(shelf.publication())
+    (message,) = slack.messages
+    assert len(slack.replies(message)) == 1
+    assert methods(slack).count("chat.postMessage") == 1
+
+
+def test_a_crash_before_anything_was_saved_after_the_post(
+    shelf: Any, slack: SlackStandIn, make: Make
+) -> None:
+    """The worst moment: the message is there, and nothing says so but that it was asked for."""
+    place = make()
+    shelf.stop_after_saves = 3
+    with pytest.raises(BaseException, match=r"^$"):
+        place.publish(shelf.publication())
+    assert shelf.saved["ts"] is not None
+    shelf.saved |= {"ts": None, "written": False, "asked_at": float(slack.messages[0].ts)}
+    place.publish(shelf.publication())
+    assert len(slack.messages) == 1
+
+
+def test_looks_far_back_among_others(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    slack.fail_next("chat.postMessage", SlackFault(status=500, after_effect=True))
+    place = make(upload="link")
+    with pytest.raises(DeliveryFailed):
+        place.publish(shelf.publication())
+    for _ in range(450):
+        slack.workspace.post(
+            {"channel": "#videos", "text": "chatter", "metadata": {"event_type": "x", "event_payload": {}}}
+        )
+    place.publish(shelf.publication())
+    assert methods(slack).count("conversations.history") == 3
+    assert methods(slack).count("chat.postMessage") == 1
+
+
+def test_a_revision_updates_the_message(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    place = make()
+    place.publish(shelf.publication())
+    place.publish(shelf.publication(message="step-2", revision=2, title="A new letter"))
+    (message,) = slack.messages
+    assert message.edited
+    assert blocks(slack, "header")[0]["text"]["text"] == "A new letter"
+    assert message.metadata is not None
+    assert message.metadata["event_payload"]["revision"] == 2
+    assert [reply.text for reply in slack.replies(message)] == ["", "Revision 2"]
+
+
+def test_a_revision_finds_the_message_by_its_key(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    place = make(upload="link")
+    place.publish(shelf.publication())
+    shelf.saved = {}
+    place.publish(shelf.publication(message="step-2", revision=2))
+    assert [m.edited for m in slack.messages] == [True]
+
+
+def test_a_revision_of_a_removed_message_is_posted(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    place = make(upload="link")
+    place.publish(shelf.publication())
+    slack.workspace.messages.clear()
+    published = place.publish(shelf.publication(message="step-2", revision=2))
+    assert "posted a new one" in published.remark
+    assert len(slack.messages) == 1
+
+
+def test_a_wanted_repeat_is_a_second_message(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    place = make()
+    place.publish(shelf.publication())
+    place.publish(shelf.publication(repeat=1))
+    place.publish(shelf.publication(repeat=1))
+    assert [m.metadata["event_payload"]["message_id"] for m in slack.messages if m.metadata] == [
+        "step-1",
+        "step-1-1",
+    ]
+    assert [len(slack.replies(m)) for m in slack.messages] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "permanent", "refused"),
+    [
+        ("invalid_auth", False, True),
+        ("account_inactive", False, True),
+        ("token_revoked", False, True),
+        ("not_in_channel", False, True),
+        ("restricted_action_thread_only_channel", False, True),
+        ("channel_not_found", True, False),
+        ("is_archived", True, False),
+        ("msg_too_long", True, False),
+        ("ratelimited", False, False),
+        ("fatal_error", False, False),
+        ("something_new", False, False),
+    ],
+)
+def test_what_a_code_means(
+    shelf: Any, slack: SlackStandIn, make: Make, code: str, permanent: bool, refused: bool
+) -> None:
+    slack.fail_next("chat.postMessage", SlackFault(error=code))
+    with pytest.raises(DeliveryFailed) as failed:
+        make(upload="link").publish(shelf.publication())
+    assert (failed.value.permanent, failed.value.refused) == (permanent, refused)
+    make(upload="link").publish(shelf.publication())
+    assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        (SlackFault(status=429, error="ratelimited", retry_after="30"), 30.0),
+        (SlackFault(status=429, retry_after="0.5"), 0.5),
+        (SlackFault(status=200, error="ratelimited", retry_after="7"), 7.0),
+        (SlackFault(status=503, retry_after="9"), 9.0),
+        (SlackFault(status=429, error="ratelimited", retry_after="later"), None),
+    ],
+)
+def test_honours_retry_after(
+    shelf: Any, slack: SlackStandIn, make: Make, fault: SlackFault, seconds: float | None
+) -> None:
+    slack.fail_next("chat.postMessage", fault)
+    with pytest.raises(DeliveryFailed) as failed:
+        make(upload="link").publish(shelf.publication())
+    assert failed.value.retry_after == seconds
+    assert not failed.value.permanent
+    assert methods(slack).count("chat.postMessage") == 1
+
+
+def test_a_refused_video_leaves_the_link(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    shelf.poster = None
+    slack.fail_next("files.getUploadURLExternal", SlackFault(error="storage_limit_reached"))
+    published = make().publish(shelf.publication())
+    assert "linked only" in published.remark
+    assert len(slack.messages) == 1
+
+
+def test_a_slow_poster_is_left_out(shelf: Any, tools: ConnectorTools) -> None:
+    with SlackStandIn(processing=3) as slack:
+        connector(slack, tools).publish(shelf.publication())
+        assert len(blocks(slack, "image")) == 1
+        slack.fail_next("chat.postMessage", SlackFault(error="invalid_blocks"))
+        published = connector(slack, tools).publish(shelf.publication(message="step-9", repeat=1))
+        assert "without the poster" in published.remark
+        assert blocks(slack, "image") == []
+
+
+def test_a_poster_that_is_never_worked_up_is_given_up(tools: ConnectorTools, shelf: Any) -> None:
+    with SlackStandIn(processing=99) as slack:
+        api = SlackApi(SecretStr("xoxb-stand-in"), slack.api_url, 5, tools.now)
+        files = SlackFiles(api, tools.http, looks=(0.0, 0.0))
+        file = files.send(shelf.poster, "poster.jpg")
+        files.complete(file, "Poster")
+        asked: list[None] = []
+        assert not files.is_ready(file, lambda: asked.append(None))
+        assert len(asked) == 3
+
+
+def test_a_missing_scope_is_named(shelf: Any, tools: ConnectorTools) -> None:
+    with SlackStandIn(scopes=("chat:write", "channels:read")) as slack:
+        place = connector(slack, tools)
+        with pytest.raises(DeliveryFailed, match="channels:history, files:read, files:write") as failed:
+            place.check()
+        assert failed.value.refused
+        with pytest.raises(DeliveryFailed, match="needs files:write") as failed:
+            place.publish(shelf.publication())
+        assert failed.value.refused
+
+
+def test_checks_login_and_membership(make: Make, slack: SlackStandIn) -> None:
+    assert make().check() == "as storyrelay in Stand-in, channel #videos (C0STANDIN01)"
+    assert "#videos" in make(channel="C0STANDIN01").check()
+    for channel, says in (
+        ("#secret", "/invite"),
+        ("#nowhere", "give the channel's id"),
+        ("C0NOWHERE99", "not_found"),
+    ):
+        with pytest.raises(DeliveryFailed, match=says):
+            make(channel=channel).check()
+    with pytest.raises(DeliveryFailed, match="invalid_auth") as failed:
+        make(token="xoxb-t0ps3cret").check()
+    assert "t0ps3cret" not in str(failed.value)
+
+
+def test_private_channels_need_their_own_scopes(tools: ConnectorTools) -> None:
+    with SlackStandIn(scopes=(*SCOPES[:3], "channels:read", "groups:history")) as slack:
+        assert connector(slack, tools).check()
+
+
+def test_notices_and_tests(make: Make, slack: SlackStandIn, notice: Notice) -> None:
+    make().notify(notice)
+    (told,) = slack.messages
+    assert blocks(slack, "header")[0]["text"]["text"] == "Not delivered <!here>"
+    assert told.text == "Not delivered &lt;!here&gt;"
+    make().notify(replace(notice, text="", title="x" * 500))
+    assert "removed" in make().send_test().remark
+    assert len(slack.messages) == 2
+
+
+def test_nobody_listens(shelf: Any, make: Make, nobody_listens: int) -> None:
+    place = make(api_url=f"http://127.0.0.1:{nobody_listens}/api/")
+    for act in (lambda: place.publish(shelf.publication()), place.check, place.send_test):
+        with pytest.raises(DeliveryFailed, match="did not answer") as failed:
+            act()
+        assert not failed.value.permanent
+
+
+def test_a_large_video_takes_flat_memory(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    with shelf.video.open("r+b") as file:
+        file.truncate(64 * 2**20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    make().publish(shelf.publication())
+    assert slack.files[-1].bytes == 64 * 2**20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40 * 1024
+
+
+def test_a_template_of_ones_own(shelf: Any, slack: SlackStandIn, make: Make, tools: ConnectorTools) -> None:
+    template = tools.base / "slack.jinja"
+    template.write_text(
+        "*{{ story.title }}* <{{ links.video }}|Play> {{ story.idea }}" + "{{ story.idea }}" * 9
+    )
+    make(template="slack.jinja", upload="link").publish(shelf.publication(title="<!here>", idea="<&>" * 200))
+    text = blocks(slack, "section")[-1]["text"]["text"]
+    assert text.startswith("*&lt;!here&gt;* <https://relay.test/media/v?a=1&amp;b=2|Play> &lt;&amp;&gt;")
+    assert len(text) <= 3000
+    assert text[-5:-1] in ("&lt;", "amp;", "&gt;")
+    template.write_text("{{ stroy.title }}")
+    with pytest.raises(BrokenTemplate, match=r"slack\.jinja") as failed:
+        make(template="slack.jinja")
+    assert failed.value.refused
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({}, "either token"),
+        ({"token": "xoxb-t0ps3cret"}, "belong together"),
+        ({"token": "xoxb-t0ps3cret", "channel": "#a b"}, "pattern"),
+        ({"token": "xoxb-t0ps3cret", "channel": "#a", "webhook_url": "https://h.test/"}, "either token"),
+        ({"webhook_url": "https://h.test/", "channel": "#a"}, "belong together"),
+        ({"webhook_url": "t0ps3cret"}, "http"),
+        ({"webhook_url": "https://h.test/", "upload": "video"}, "can only link"),
+        ({"token": "xoxb-t0ps3cret", "channel": "#a", "upload": "gif"}, "poster"),
+    ],
+)
+def test_options_are_checked_and_never_quoted(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says) as refused:
+        SlackOptions.model_validate(wrong)
+    assert "t0ps3cret" not in str(refused.value)
+
+
+class TestIncomingWebhook:
+    @pytest.fixture
+    def place(self, slack: SlackStandIn, tools: ConnectorTools) -> SlackConnector:
+        return SlackConnector(
+            SlackOptions.model_validate({"webhook_url": slack.webhook_url, "timeout": 1}), tools
+        )
+
+    def test_posts_with_links(
+        self, shelf: Any, slack: SlackStandIn, place: SlackConnector, hostile: str
+    ) -> None:
+        place.publish(shelf.publication(title=hostile))
+        assert "Watch the video" in blocks(slack, "section")[-1]["text"]["text"]
+        assert blocks(slack, "image")[0]["image_url"] == "https://relay.test/media/p"
+        assert slack.files == []
+
+    def test_leaves_out_a_poster_that_slack_refuses(
+        self, shelf: Any, slack: SlackStandIn, place: SlackConnector
+    ) -> None:
+        slack.fail_next("webhook", SlackFault(status=400, error="invalid_blocks"))
+        assert "without the poster" in place.publish(shelf.publication()).remark
+        assert blocks(slack, "image") == []
+
+    @pytest.mark.parametrize("fault", LOST)
+    def test_is_at_least_once(
+        self, shelf: Any, slack: SlackStandIn, place: SlackConnector, fault: SlackFault
+    ) -> None:
+        slack.fail_next("webhook", fault)
+        with pytest.raises(DeliveryFailed) as failed:
+            place.publish(shelf.publication())
+        assert not failed.value.permanent
+        place.publish(shelf.publication())
+        assert len(slack.messages) == 2
+
+    def test_says_when_it_is_gone(self, shelf: Any, slack: SlackStandIn, tools: ConnectorTools) -> None:
+        url = slack.webhook_url.replace("right", "t0ps3cret")
+        place = SlackConnector(SlackOptions.model_validate({"webhook_url": url}), tools)
+        for act in (lambda: place.publish(shelf.publication()), place.check):
+            with pytest.raises(DeliveryFailed, match="no_service") as failed:
+                act()
+            assert failed.value.refused
+            assert "t0ps3cret" not in str(failed.value)
+
+    def test_honours_retry_after(self, shelf: Any, slack: SlackStandIn, place: SlackConnector) -> None:
+        slack.fail_next("webhook", SlackFault(status=429, retry_after="3"))
+        with pytest.raises(DeliveryFailed) as failed:
+            place.publish(shelf.publication())
+        assert failed.value.retry_after == 3.0
+
+    def test_checks_and_tests(self, slack: SlackStandIn, place: SlackConnector, notice: Notice) -> None:
+        assert "exists" in place.check()
+        assert slack.messages == []
+        place.notify(notice)
+        place.send_test()
+        assert len(slack.messages) == 2
