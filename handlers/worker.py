@@ -20,7 +20,7 @@ from handlers import deliver, download, fetch, notify
 from handlers.step_machine import Handler, StepMachine
 from service.domain.states import StepKind
 from service.job_queue import patient_connection
-from service.processes import die_with_parent
+from service.processes import SignalInbox, die_with_parent
 from service.settings import Settings
 from service.wiring import Relay, open_relay
 
@@ -39,7 +39,7 @@ KILL_AFTER = 5.0
 CALM = 5.0
 """A worker that ends sooner than this (seconds) is started again only after as long a pause."""
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 @cache
@@ -102,9 +102,11 @@ class WorkerPool:
     _slots: dict[int, tuple[StepKind, float]] = field(default_factory=dict)
     _waiting: list[tuple[float, StepKind]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._signals = SignalInbox(_SIGNALS)
+
     def run(self) -> None:
         """Blocks until every worker has ended."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         gc.freeze()  # the pages of what is loaded stay shared with the workers
         for kind, count in self.wanted.items():
             for _ in range(count):
@@ -116,13 +118,15 @@ class WorkerPool:
 
     def _await_signal(self) -> int:
         while True:
-            if not self._waiting:
-                return signal.sigwait(_SIGNALS)
-            due, kind = self._waiting[0]
-            got = signal.sigtimedwait(_SIGNALS, max(0.0, due - time.monotonic()))
+            pause = max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
+            got = self._signals.wait(pause)
             if got is not None:
-                return got.si_signo
-            self._waiting.pop(0)
+                return got
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        while self._waiting and self._waiting[0][0] <= time.monotonic():
+            _, kind = self._waiting.pop(0)
             self._start(kind)
 
     def _start(self, kind: StepKind) -> None:
@@ -136,7 +140,7 @@ class WorkerPool:
         try:
             die_with_parent()
             os.setpgrp()  # a terminal's Ctrl-C is for the pool, which passes it on once
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            self._signals.leave()
             structlog.contextvars.bind_contextvars(worker=f"{kind}-{os.getpid()}")
             StepWorker(kind, self.settings, self.redis_url).work(logging_level="WARNING")
             status = 0
@@ -150,6 +154,7 @@ class WorkerPool:
                 log.error("worker.ended", kind=str(kind), pid=pid, status=status)
                 pause = 0.0 if time.monotonic() - started > CALM else CALM
                 self._waiting.append((time.monotonic() + pause, kind))
+                self._waiting.sort()
 
     def _stop(self) -> None:
         log.info("workers.stopping", left=len(self._slots))
@@ -157,7 +162,7 @@ class WorkerPool:
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + self.settings.stop_grace_seconds + KILL_AFTER
         while self._slots and (left := deadline - time.monotonic()) > 0:
-            signal.sigtimedwait({signal.SIGCHLD}, left)
+            self._signals.wait(left)
             self._reap(again=False)
         for pid in self._slots:
             log.error("worker.killed", pid=pid)

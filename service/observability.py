@@ -47,7 +47,7 @@ def configure_logging(log_format: LogFormat, level: str, process: str) -> None:
 
 def logging_tree(log_format: LogFormat, level: str, process: str) -> dict[str, Any]:
     """The set-up of the standard library's logging, as `logging.config.dictConfig` and gunicorn take it."""
-    own_handlers = ("gunicorn.error", "gunicorn.access", "rq.worker", "rq.job", "alembic")
+    own_handlers = ("gunicorn.error", "gunicorn.access", "rq.worker", "rq.job")
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -57,7 +57,10 @@ def logging_tree(log_format: LogFormat, level: str, process: str) -> dict[str, A
         },
         "root": {"level": level.upper(), "handlers": ["stderr"]},
         # these bring handlers of their own, which would write past the redaction
-        "loggers": {name: {"handlers": [], "propagate": True} for name in own_handlers},
+        "loggers": {name: {"handlers": [], "propagate": True} for name in own_handlers}
+        | {
+            "alembic": {"handlers": [], "propagate": True, "level": "WARNING"}
+        },  # we say ourselves what was migrated
     }
 
 

@@ -4,19 +4,23 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 import structlog
 
-from service.processes import die_with_parent
+from service.processes import SignalInbox, die_with_parent
 
 log = structlog.get_logger()
 
 CALM = 5.0
 """A process that ends sooner than this (seconds) is started again only after as long a pause."""
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (*_STOPS, signal.SIGCHLD)
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,21 @@ class Program:
 class Supervisor:
     """Starts programs in order, restarts those that end, and stops them in the opposite order.
 
-    Reads signals with sigwait: they must reach no other thread, so make it before any thread is started.
+    Takes SIGTERM, SIGINT and SIGCHLD for itself: make it in the main thread.
+    What a program says goes to `<name>.log` in the folder `logs`, or, without one, where our own words go.
     """
 
     env: Mapping[str, str]
+    logs: Path | None = None
+    told_to_stop: bool = False
+    """Whether SIGTERM or SIGINT has come."""
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _programs: dict[str, Program] = field(default_factory=dict)
     _started: dict[str, float] = field(default_factory=dict)
     _due: list[tuple[float, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._signals = SignalInbox(_SIGNALS)
 
     def start(self, program: Program) -> None:
         """Starts the program; it is restarted whenever it ends, until `stop`."""
@@ -57,8 +65,7 @@ class Supervisor:
                 return True
             if self._running[name].poll() is not None:
                 return False
-            got = signal.sigtimedwait(_SIGNALS, 0.05)
-            if got is not None and got.si_signo != signal.SIGCHLD:
+            if self._is_stopped_within(0.05):
                 return False
         return False
 
@@ -66,8 +73,7 @@ class Supervisor:
         """Keeps everything alive until SIGTERM or SIGINT (or until `until` says so, asked every 0.2 s)."""
         while True:
             wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else 3600.0
-            got = signal.sigtimedwait(_SIGNALS, min(wait, 0.2) if until else wait)
-            if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
+            if self._is_stopped_within(min(wait, 0.2) if until else wait):
                 return
             if until is not None and until():
                 return
@@ -82,15 +88,35 @@ class Supervisor:
                 self._end(self._programs[name], process)
         self._running.clear()
 
+    def where_it_speaks(self, name: str) -> str:
+        """Where a person finds what the program said."""
+        return "above" if self.logs is None else f"in {self.logs / name}.log"
+
+    def _is_stopped_within(self, seconds: float) -> bool:
+        got = signal.sigtimedwait(_SIGNALS, seconds)
+        self.told_to_stop |= got is not None and got.si_signo != signal.SIGCHLD
+        return self.told_to_stop
+
     def _spawn(self, program: Program) -> None:
-        self._running[program.name] = subprocess.Popen(  # noqa: S603  commands of our own
-            list(program.command),
-            env=dict(self.env),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a terminal's Ctrl-C is for us alone: we end them in order
-            preexec_fn=_child,
-        )
+        with self._output(program.name) as output:
+            self._running[program.name] = subprocess.Popen(  # noqa: S603  commands of our own
+                list(program.command),
+                env=dict(self.env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # a terminal's Ctrl-C is for us alone: we end them in order
+                preexec_fn=die_with_parent,
+            )
         self._started[program.name] = time.monotonic()
+
+    @contextmanager
+    def _output(self, name: str) -> Iterator[IO[bytes] | None]:
+        if self.logs is None:
+            yield None
+            return
+        with (self.logs / f"{name}.log").open("ab") as log_file:
+            yield log_file
 
     def _reap(self) -> None:
         for name, process in list(self._running.items()):
@@ -116,8 +142,3 @@ class Supervisor:
             log.warning("program.killed", name=program.name, after=program.patience)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _child() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    die_with_parent()
