@@ -42,7 +42,7 @@ def _check_start(head: bytes) -> None:
         raise VideoRefused("the file is empty", cut=True)
     if len(head) >= 8 and head[4:8] in _FIRST:
         return
-    if len(head) < 8 and head == b"\0\0\0"[: len(head)]:
+    if len(head) < 8 and head[:3] == b"\0\0\0"[: len(head)]:
         raise VideoRefused(f"it ends after {len(head)} bytes", cut=True)
     if head.lstrip().startswith(_MARKUP):
         raise VideoRefused("it is a web page or other text, not a video")

@@ -54,7 +54,7 @@ def probe(path: Path, limits: VideoLimits | None = None) -> VideoFacts:
     return _facts(_run(_checked(path, limits)))
 
 
-def poster(  # the wishes for one picture
+def poster(
     path: Path,
     facts: VideoFacts,
     target: Path,
@@ -65,7 +65,10 @@ def poster(  # the wishes for one picture
 ) -> PosterFacts:
     """Write a JPEG of the frame at `at` seconds, or of one that isn't black; raises as `probe`."""
     wish = PosterOrder(target.absolute(), at, max_width)
-    return _poster(_run(Order(path.absolute(), limits or VideoLimits(), facts, wish)))
+    answer = _run(Order(path.absolute(), limits or VideoLimits(), facts, wish))
+    if answer.poster is None:
+        raise VideoRefused((answer.no_poster or "it gives no poster")[:500])
+    return answer.poster
 
 
 def examine(
@@ -75,11 +78,13 @@ def examine(
     *,
     at: float | None = None,
     max_width: int = 1280,
-) -> tuple[VideoFacts, PosterFacts]:
-    """`probe` and `poster` in one process, which saves the start of a second; raises as `probe`."""
-    order = _checked(path, limits, PosterOrder(target.absolute(), at, max_width))
-    answer = _run(order)
-    return _facts(answer), _poster(answer)
+) -> tuple[VideoFacts, PosterFacts | None]:
+    """`probe` and `poster` in one process, which saves the start of a second.
+
+    None where no poster can be made. Raises as `probe`.
+    """
+    answer = _run(_checked(path, limits, PosterOrder(target.absolute(), at, max_width)))
+    return _facts(answer), answer.poster
 
 
 def _checked(path: Path, limits: VideoLimits | None, wish: PosterOrder | None = None) -> Order:
@@ -94,12 +99,6 @@ def _facts(answer: Answer) -> VideoFacts:
     if answer.facts is None:
         raise DecoderStopped("the video decoder's process answered without the video's facts")
     return answer.facts
-
-
-def _poster(answer: Answer) -> PosterFacts:
-    if answer.poster is None:
-        raise DecoderStopped("the video decoder's process answered without a poster")
-    return answer.poster
 
 
 def _run(order: Order) -> Answer:
