@@ -1,0 +1,5 @@
+"""The command line: `storyrelay`."""
+
+from service.cli.program import main
+
+__all__ = ["main"]

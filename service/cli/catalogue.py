@@ -1,0 +1,89 @@
+"""Every command: where it stands in `--help`, where its code is, and what it does in one line.
+
+Code is loaded only for the command that is asked for, so that the others start fast and a broken one breaks
+nothing but itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+GROUP = "storyrelay.commands"
+"""The entry-point group of commands that live outside of this package."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A command in `--help`; `target` is `module:attribute`, '' for one of the entry-point group."""
+
+    name: str
+    summary: str
+    target: str = ""
+
+
+SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
+    (
+        "Stories",
+        (
+            Listed("submit", "Ask the Story API for a video.", "service.cli.submitting:submit"),
+            Listed("estimate", "Price a video before it is asked for.", "service.cli.submitting:estimate"),
+            Listed("track", "Adopt a story that somebody else submitted.", "service.cli.tracking:track"),
+            Listed("stories", "List the stories, newest first.", "service.cli.listing:stories"),
+            Listed("show", "Tell all about one story.", "service.cli.showing:show_story"),
+            Listed("replay", "Do what ended, or went wrong, once more.", "service.cli.replays:replay"),
+        ),
+    ),
+    (
+        "Places and care",
+        (
+            Listed("doctor", "Check everything and say what to do.", "service.cli.doctor:doctor"),
+            Listed("send-test", "Send a test to one destination.", "service.cli.testing:send_test"),
+            Listed("webhook-url", "Print a route's webhook URL.", "service.cli.addresses:webhook_url"),
+            Listed("reconcile", "Look once for what webhooks missed.", "service.cli.reconciling:reconcile"),
+        ),
+    ),
+    (
+        "Processes",
+        (
+            Listed("up", "Run everything on this machine.", "service.cli.up:up"),
+            Listed("demo", "Show it all with an emulated Story API.", "service.cli.demo:demo"),
+            Listed("worker", "Work on what is queued."),
+            Listed(
+                "scheduler", "Sweep and reconcile, until told to stop.", "service.cli.processes:scheduler"
+            ),
+            Listed("migrate", "Bring the ledger up to date.", "service.cli.processes:migrate"),
+            Listed("emulator", "Run a Story API for trials.", "service.emulator.command:emulator"),
+        ),
+    ),
+)
+EXTENSIONS = "Extensions"
+
+
+def sections() -> Iterator[tuple[str, list[Listed]]]:
+    """The commands that are there, by section; those of other packages come last, under their own heading."""
+    installed = _installed()
+    named = {each.name for _, listed in SECTIONS for each in listed}
+    for title, listed in SECTIONS:
+        yield title, [each for each in listed if each.target or each.name in installed]
+    others = [Listed(name, _origin(installed[name])) for name in sorted(installed.keys() - named)]
+    if others:
+        yield EXTENSIONS, others
+
+
+def entry_point(name: str) -> EntryPoint | None:
+    """Where the code of the command of this name is, None where there is no such command."""
+    for _, listed in SECTIONS:
+        for each in listed:
+            if each.name == name and each.target:
+                return EntryPoint(name, each.target, GROUP)
+    return _installed().get(name)
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"Added by {point.dist.name}." if point.dist is not None else f"Added by {point.module}."

@@ -1,0 +1,161 @@
+"""What `doctor` looks at on this side: ledger, queue, processes, keys, store, and what is stuck."""
+
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from redis.exceptions import RedisError
+from rq import Worker
+
+from service.cli.addresses import is_loopback
+from service.cli.findings import Finding, fail, ok, warn
+from service.cli.session import NotMigrated, check_ledger
+from service.domain.states import Circuit, StepKind, StepState
+from service.ledger import LedgerDown, lanes, reports
+from service.ledger.lanes import LaneState
+from service.redaction import redact
+from service.scheduling import HEARTBEAT, is_alive
+from service.settings import Settings
+from service.video_store import BadLocation, StoreError
+from service.wiring import Relay
+
+_START = "start `storyrelay up`, or the processes of the Procfile"
+
+
+def check_keys(settings: Settings) -> Iterator[Finding]:
+    """The keys that sign our addresses."""
+    if not settings.secret_keys:
+        yield fail(
+            "secret keys",
+            "SECRET_KEYS is not set, and there is no var/secret_keys",
+            "`storyrelay up` makes one; on several machines set the same SECRET_KEYS on all",
+        )
+        return
+    path = settings.secret_keys_file
+    if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        yield warn("secret keys", f"others on this machine can read {path}", f"chmod 600 {path}")
+        return
+    yield ok("secret keys", f"{len(settings.secret_keys)}, the first signs")
+
+
+def check_public_url(settings: Settings) -> Iterator[Finding]:
+    """Whether the Story API can reach us."""
+    if is_loopback(settings.public_url) and not is_loopback(settings.story_api_url):
+        yield warn(
+            "public url",
+            f"{settings.public_url} is this machine alone: webhooks of {settings.story_api_url} can't arrive",
+            "set PUBLIC_URL to what others can reach; until then stories are found by polls, minutes later",
+        )
+    else:
+        yield ok("public url", settings.public_url)
+
+
+def check_the_ledger(relay: Relay) -> Iterator[Finding]:
+    """Reachable, migrated, and takes writes."""
+    try:
+        check_ledger(relay.settings)
+        with relay.ledger.write() as tx:
+            reports.beat(tx, "doctor", relay.now())
+    except NotMigrated as error:
+        yield fail("ledger", str(error), "`storyrelay migrate` brings an old one up to date")
+    except LedgerDown as error:
+        said = redact(str(getattr(error, "orig", None) or error)).strip().split("\n")[0]
+        yield fail("ledger", f"it does not answer: {said}", "check DATABASE_URL and what is behind it")
+    else:
+        yield ok("ledger", f"{relay.ledger.dialect}, up to date, takes writes")
+
+
+def check_queue(relay: Relay, *, is_set: bool) -> Iterator[Finding]:
+    """The queue and its workers. `is_set`: by REDIS_URL, not by what `up` left behind."""
+    if relay.settings.redis_url is None:
+        yield warn("queue", "nothing runs here: no queue is known", _START)
+        return
+    try:
+        relay.queue.connection.ping()
+        idle = [str(kind) for kind in StepKind if not Worker.count(queue=relay.queue.queue(kind))]
+    except RedisError as error:
+        said = redact(str(error))
+        if is_set:
+            yield fail("queue", f"it does not answer: {said}", "check REDIS_URL and what is behind it")
+        else:
+            yield warn("queue", "`storyrelay up` ended without clearing up; nothing runs here", _START)
+        return
+    yield ok("queue", "it answers")
+    if idle:
+        yield fail("workers", f"nobody works on {', '.join(idle)}", "start `storyrelay worker`")
+    else:
+        yield ok("workers", "each queue has some")
+
+
+def check_scheduler(relay: Relay) -> Iterator[Finding]:
+    """The scheduler's heartbeat."""
+    now = relay.now()
+    with relay.ledger.read() as tx:
+        last = reports.last_beat(tx, HEARTBEAT)
+    if is_alive(last, now, relay.settings.sweep_seconds):
+        yield ok("scheduler", "alive")
+        return
+    silent = "it never ran" if last is None else f"it was last alive {(now - last).total_seconds():.0f} s ago"
+    told = warn if relay.settings.redis_url is None else fail
+    yield told("scheduler", silent, "start `storyrelay scheduler`, or `storyrelay up`")
+
+
+def check_lanes(relay: Relay) -> Iterator[Finding]:
+    """What is paused or switched off, and which steps were given up."""
+    with relay.ledger.read() as tx:
+        closed = [state for state in lanes.all_lanes(tx) if state.circuit != Circuit.CLOSED]
+        backlog = reports.backlog(tx)
+    for state in closed:
+        yield _lane(state)
+    for kind, counts in sorted(backlog.items()):
+        dead = counts.get(StepState.DEAD, 0)
+        if dead:
+            yield warn(
+                "dead letters",
+                f"{dead} {kind} steps were given up",
+                "`storyrelay show ID` says why; `storyrelay replay ID` tries again",
+            )
+
+
+def _lane(state: LaneState) -> Finding:
+    name = str(state.lane)
+    why = state.message or state.reason or "no reason is recorded"
+    if state.lane.destination:
+        advice = f"mend it, then: storyrelay send-test {state.lane.destination}"
+    elif state.lane.kind == StepKind.FETCH:
+        advice = "check STORY_API_KEY and the account's credits; it is tried again by itself"
+    else:
+        advice = "it is tried again by itself once that is mended"
+    if state.circuit == Circuit.OFF:
+        return fail(name, f"switched off: {why}", advice)
+    return warn(name, f"paused: {why}", advice)
+
+
+def check_store(relay: Relay) -> Iterator[Finding]:
+    """The video store takes files, and has room."""
+    try:
+        store = relay.video_store()
+        store.check()
+    except (BadLocation, StoreError) as error:
+        yield fail("video store", str(error), "check VIDEO_STORE")
+        return
+    folder = _folder(relay.settings.video_store)
+    if folder is None:
+        yield ok("video store", store.location)
+        return
+    free, wanted = shutil.disk_usage(folder).free, relay.settings.max_video_bytes
+    if free < wanted:
+        yield warn(
+            "video store",
+            f"{folder} has {free / 2**30:.1f} GiB left, and one video may have {wanted / 2**30:.1f}",
+            "make room, set VIDEO_STORE to another place, or lower STORYRELAY_MAX_VIDEO_BYTES",
+        )
+    else:
+        yield ok("video store", f"{store.location}, {free / 2**30:.1f} GiB left")
+
+
+def _folder(location: str) -> Path | None:
+    url = urlsplit(location)
+    return Path(unquote(url.path)) if url.scheme == "file" else None

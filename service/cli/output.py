@@ -1,0 +1,100 @@
+"""What commands print: tables for people, JSON for programs on stdout, notes on stderr.
+
+Text of others (a story's title, a place's answer) can hold what moves a terminal's cursor: it is made plain.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from service.domain.stories import text
+
+WIDE = 200
+"""Columns where nobody looks at a terminal: what is piped must not be cut."""
+
+STYLES = {
+    "settled": "green", "done": "green", "accepted": "green", "ok": "green",
+    "failed": "red", "unknown": "red", "given_up": "red", "dead": "red", "fail": "red", "lost": "red",
+    "unconfirmed": "yellow", "retry": "yellow", "warn": "yellow", "mismatch": "yellow", "unmatched": "yellow",
+    "malformed": "yellow", "cancelled": "dim", "duplicate": "dim",
+}  # fmt: skip
+"""Colours of the words that say how something stands."""
+
+
+def plain(value: object, longest: int = 200) -> str:
+    """An untrusted value as one line that a terminal prints as it is."""
+    return text(value if isinstance(value, str | int | float) else str(value or ""), longest)
+
+
+def plain_lines(value: str, longest: int = 8000) -> str:
+    """Like `plain`, keeping its line breaks: for messages of several lines."""
+    return "\n".join(_one_line(each) for each in value[:longest].split("\n"))
+
+
+def word(value: str) -> Text:
+    """A word that says how something stands, in its colour."""
+    return Text(plain(value, 40), style=STYLES.get(value, ""))
+
+
+def moment(at: datetime | None) -> str:
+    """A time for people, in this machine's time zone; '' for none."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at is not None else ""
+
+
+def iso(at: datetime | None) -> str | None:
+    """A time for programs: ISO 8601 with its offset."""
+    return at.isoformat() if at is not None else None
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table without frames; what does not fit is folded, never cut, so that ids can be copied."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(Text(column), overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell, 4000)) for cell in row))
+    return made
+
+
+def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
+    """Names and values, one a line; values that are '' are left out."""
+    made = Table(box=None, pad_edge=False, show_header=False)
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            made.add_row(Text(name), value if isinstance(value, Text) else Text(plain(value, 4000)))
+    return made
+
+
+def show(*parts: RenderableType) -> None:
+    """Prints to stdout, in colours where it is a terminal; what is piped is wide and has no padding."""
+    terminal = sys.stdout.isatty()
+    console = Console(markup=False, emoji=False, highlight=False, width=None if terminal else WIDE)
+    if terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as printed:
+        console.print(*parts, sep="\n")
+    click.echo("\n".join(line.rstrip() for line in printed.get().split("\n")), nl=False)
+
+
+def show_json(value: Any) -> None:
+    """Prints one JSON value; escaped to ASCII, so that it is safe on any terminal and in any encoding."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def note(message: str) -> None:
+    """Says something beside the result, on stderr."""
+    click.echo(plain_lines(message), err=True)
+
+
+def _one_line(line: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in line)

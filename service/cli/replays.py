@@ -1,0 +1,105 @@
+"""`replay`: does what ended, or went wrong, once more."""
+
+from collections.abc import Mapping
+
+import click
+
+from service.cli.output import note, plain, show, show_json, table
+from service.cli.session import find_story, open_session, pass_on
+from service.cli.story_json import story_json
+from service.domain.states import Circuit, StepKind
+from service.domain.steps import Lane
+from service.ledger import lanes
+from service.problems import hint
+from service.replaying import Redone, Replayed, Replaying
+from service.wiring import Relay
+
+_TOLD = {
+    Redone.REPEATED: "due again",
+    Redone.MADE: "due: the destination did not have it yet",
+    Redone.HASTENED: "its next try is now",
+    Redone.UNDER_WAY: "left alone: it is queued or running just now",
+    Redone.NOT_CONFIGURED: "left out: it is no longer in storyrelay.toml",
+}
+_WHAT = {
+    StepKind.FETCH: "ask the Story API",
+    StepKind.DOWNLOAD: "download the video",
+    StepKind.DELIVER: "deliver to",
+}
+
+
+@click.command(epilog="\b\nstoryrelay replay 3f9c --destination team")
+@click.argument("story", metavar="ID")
+@click.option(
+    "--destination",
+    "destinations",
+    multiple=True,
+    help="Deliver to this one only; repeatable.",
+    metavar="NAME",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+def replay(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
+    """Do what ended, or went wrong, once more.
+
+    A story with a video is delivered again, to every destination that had it or to those that are named. One
+    whose video could not be had is downloaded again. Any other is asked for at the Story API again.
+    ID is the story's or the submission's, or a beginning of it that is the only one.
+    """
+    relay = open_session()
+    _check_destinations(relay, destinations)
+    row = find_story(relay, story)
+    replaying = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now)
+    replayed = replaying.replay(row.id, destinations)
+    if replayed.lanes:
+        pass_on(relay, replayed.lanes)
+    _warn_of_closed(relay, replayed.lanes)
+    _show(replayed, as_json=as_json)
+    if not replayed.lanes:
+        click.get_current_context().exit(1)
+
+
+def _check_destinations(relay: Relay, destinations: tuple[str, ...]) -> None:
+    known = sorted(relay.configuration.destinations)
+    for name in destinations:
+        if name not in known:
+            raise click.BadParameter(
+                f"there is no destination {plain(name, 80)!r} in {relay.settings.config_path}{hint(name, known)}; "
+                f"there are {', '.join(known) or 'none'}",
+                param_hint="--destination",
+            )
+
+
+def _warn_of_closed(relay: Relay, wanted: list[Lane]) -> None:
+    with relay.ledger.read() as tx:
+        states = {state.lane: state for state in lanes.all_lanes(tx)}
+    for lane in wanted:
+        state = states.get(lane)
+        if state is not None and state.circuit != Circuit.CLOSED:
+            is_off = state.circuit == Circuit.OFF
+            note(f"note: {lane} is {'switched off' if is_off else 'paused'}: {state.message or state.reason}")
+            if lane.destination:
+                note(f"      once it is mended: storyrelay send-test {lane.destination}")
+
+
+def _show(replayed: Replayed, *, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "story": story_json(replayed.story),
+                "actions": [_json(replayed, n) for n in range(len(replayed.actions))],
+            }
+        )
+        return
+    rows = [
+        (f"{_WHAT.get(action.lane.kind, action.lane.kind)} {action.lane.destination}", _TOLD[action.done])
+        for action in replayed.actions
+    ]
+    show(table(("what", "now"), rows))
+    note(
+        f"Story {plain(replayed.story.name)} is {replayed.story.state}: storyrelay show {plain(replayed.story.name)}"
+    )
+
+
+def _json(replayed: Replayed, number: int) -> Mapping[str, str | None]:
+    action = replayed.actions[number]
+    return {"kind": action.lane.kind, "destination": action.lane.destination or None, "done": action.done}

@@ -1,0 +1,171 @@
+"""`show`: all about one story, in order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.text import Text
+
+from service.cli.dossier import Dossier, read_dossier
+from service.cli.output import facts, iso, moment, plain, show, show_json, table, word
+from service.cli.session import find_story, open_session
+from service.cli.story_json import attempt_json, notice_json, receipt_json, step_json, story_json
+from service.domain.states import ENDED_STEPS, StepKind
+from service.ledger.reports import StepRow
+from service.ledger.stories import StoryRow, VideoRow
+from service.video_store import BadLocation, StoreError
+from service.wiring import Relay
+
+LINK_SECONDS = 3600
+"""How long the printed links work, as on pages; those in messages live longer."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the video: where it lies (None in an object store), and a link (None without keys)."""
+
+    name: str
+    path: str | None
+    url: str | None
+
+
+@click.command("show", epilog="\b\nstoryrelay show 3f9c")
+@click.argument("story", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+def show_story(story: str, as_json: bool) -> None:
+    """Tell all about one story: what happened in order, its video, where it was delivered.
+
+    ID is the story's or the submission's, or a beginning of it that is the only one.
+    """
+    relay = open_session()
+    row = find_story(relay, story)
+    with relay.ledger.read() as tx:
+        dossier = read_dossier(tx, row)
+    files = list(_files(relay, dossier.video)) if dossier.video is not None else []
+    if as_json:
+        show_json(_json(dossier, files))
+    else:
+        _show(dossier, files)
+
+
+def _files(relay: Relay, video: VideoRow) -> Iterator[File]:
+    names = {"video.mp4": True, "poster.jpg": video.has_poster, "captions.vtt": video.has_captions}
+    for name, there in names.items():
+        if there:
+            key = f"{video.prefix}/{name}"
+            has_keys = bool(relay.settings.secret_keys)
+            url = relay.media_urls.url(key, name, LINK_SECONDS) if has_keys else None
+            yield File(name, _path(relay, key), url)
+
+
+def _path(relay: Relay, key: str) -> str | None:
+    try:
+        store = relay.video_store()
+        path = store.local_path(key)
+    except (BadLocation, StoreError):  # the rest is still worth telling; doctor says what is wrong with it
+        return None
+    return str(path) if path is not None else f"{store.location}/{key}"
+
+
+def _show(dossier: Dossier, files: list[File]) -> None:
+    row = dossier.story
+    parts: list[Any] = [facts(_story_rows(row)), ""]
+    events = [
+        (moment(event.at), event.what, word(event.outcome), plain(event.text, 500))
+        for event in dossier.events
+    ]
+    parts += [table(("when", "what", "outcome", "said"), events)]
+    waiting = list(_waiting(dossier))
+    if waiting:
+        parts += ["", table(("next", "what", "why"), waiting)]
+    if dossier.deliveries:
+        heads = ("destination", "state", "revision", "route", "tries", "seen at", "remark")
+        parts += ["", table(heads, map(_delivery_cells, dossier.deliveries))]
+    if dossier.video is not None:
+        parts += ["", facts(_video_rows(dossier.video, files))]
+    show(*parts)
+
+
+def _story_rows(row: StoryRow) -> list[tuple[str, str | Text]]:
+    progress = f"{row.api_status or ''} {row.progress if row.progress is not None else ''}".strip()
+    credit = f"{row.used_credits:g} used" if row.used_credits is not None else ""
+    priced = f"{row.estimated_credits} estimated" if row.estimated_credits is not None else ""
+    return [
+        ("story", row.story_id or "(not known yet)"),
+        ("submission", row.submission_id),
+        ("title", row.title),
+        ("state", word(row.state)),
+        ("because", row.message or ""),
+        ("at the API", f"{progress} %" if row.progress is not None else progress),
+        ("route", row.route or ""),
+        ("labels", ", ".join(f"{name}={value}" for name, value in row.labels.items())),
+        ("credits", ", ".join(filter(None, (credit, priced)))),
+    ]
+
+
+def _waiting(dossier: Dossier) -> Iterator[tuple[str, str, str]]:
+    for step in dossier.steps:
+        if step.state in ENDED_STEPS or (step.kind == StepKind.FETCH and step.next_at is None):
+            continue
+        what = f"{step.kind} {step.destination}".strip()
+        yield moment(step.next_at) or "now", f"{what} ({step.state})", plain(step.last_error or "", 300)
+    if dossier.story.next_poll_at is not None:
+        yield moment(dossier.story.next_poll_at), "poll, if no webhook comes", ""
+
+
+def _delivery_cells(step: StepRow) -> tuple[str | Text, ...]:
+    remark = step.last_error if step.state == "dead" else step.remark or step.last_error
+    return (
+        step.destination,
+        word(step.state),
+        str(step.revision),
+        step.route,
+        str(step.attempts),
+        step.url or "",
+        plain(remark or "", 300),
+    )
+
+
+def _video_rows(video: VideoRow, files: list[File]) -> list[tuple[str, str]]:
+    codecs = " + ".join(filter(None, (video.video_codec, video.audio_codec)))
+    size = f"{video.bytes / 1e6:.1f} MB"
+    rows = [
+        ("video", f"{video.seconds:.1f} s, {video.width}×{video.height}, {size}, {codecs}"),
+        ("sha256", video.sha256),
+    ]
+    for file in files:
+        rows.append((file.name, file.path or ""))
+        rows.append(("  link (1 h)", file.url or ""))
+    return rows
+
+
+def _json(dossier: Dossier, files: list[File]) -> dict[str, Any]:
+    events = [
+        {"at": iso(event.at), "what": event.what, "outcome": event.outcome or None, "text": event.text}
+        for event in dossier.events
+    ]
+    return {
+        "story": story_json(dossier.story),
+        "timeline": events,
+        "destinations": [step_json(step) for step in dossier.deliveries],
+        "video": None if dossier.video is None else _video_json(dossier.video, files),
+        "steps": [step_json(step) for step in dossier.steps],
+        "attempts": [attempt_json(attempt) for attempt in dossier.attempts],
+        "receipts": [receipt_json(receipt) for receipt in dossier.receipts],
+        "notices": [notice_json(notice) for notice in dossier.notices],
+    }
+
+
+def _video_json(video: VideoRow, files: list[File]) -> dict[str, Any]:
+    return {
+        "revision": video.revision,
+        "sha256": video.sha256,
+        "bytes": video.bytes,
+        "seconds": video.seconds,
+        "width": video.width,
+        "height": video.height,
+        "video_codec": video.video_codec,
+        "audio_codec": video.audio_codec,
+        "files": [{"name": file.name, "path": file.path, "url": file.url} for file in files],
+    }

@@ -1,0 +1,92 @@
+"""Stories, steps, attempts and receipts as programs read them: stable keys, ISO 8601 times."""
+
+from typing import Any
+
+from service.cli.output import iso
+from service.ledger.notices import NoticeRow
+from service.ledger.receipts import ReceiptRow
+from service.ledger.reports import AttemptRow, StepRow
+from service.ledger.stories import StoryRow
+
+LONGEST_BODY = 2000
+
+
+def story_json(row: StoryRow) -> dict[str, Any]:
+    """One story; `id` is the Story API's, null while it is not known."""
+    return {
+        "id": row.story_id,
+        "submission_id": row.submission_id,
+        "state": row.state,
+        "title": row.title,
+        "kind": row.kind or None,
+        "origin": row.origin,
+        "route": row.route,
+        "labels": dict(row.labels),
+        "message": row.message,
+        "api_status": row.api_status,
+        "progress": row.progress,
+        "revision": row.revision,
+        "noticed_by": row.noticed_by,
+        "polls": row.polls,
+        "estimated_credits": row.estimated_credits,
+        "used_credits": row.used_credits,
+        "created_at": iso(row.created_at),
+        "webhook_at": iso(row.webhook_at),
+        "finished_at": iso(row.finished_at),
+        "settled_at": iso(row.settled_at),
+        "next_poll_at": iso(row.next_poll_at),
+    }
+
+
+def step_json(step: StepRow) -> dict[str, Any]:
+    """One step."""
+    return {
+        "kind": step.kind,
+        "destination": step.destination or None,
+        "revision": step.revision,
+        "route": step.route or None,
+        "state": step.state,
+        "attempts": step.attempts,
+        "repeats": step.repeat,
+        "url": step.url,
+        "remark": step.remark,
+        "last_error": step.last_error,
+        "next_at": iso(step.next_at),
+        "ended_at": iso(step.ended_at),
+    }
+
+
+def attempt_json(attempt: AttemptRow) -> dict[str, Any]:
+    """One attempt."""
+    return {
+        "kind": attempt.kind,
+        "destination": attempt.destination or None,
+        "outcome": attempt.outcome,
+        "detail": attempt.detail,
+        "started_at": iso(attempt.started_at),
+        "ended_at": iso(attempt.ended_at),
+    }
+
+
+def receipt_json(receipt: ReceiptRow) -> dict[str, Any]:
+    """One receipt; its body as text, cut."""
+    return {
+        "verdict": receipt.verdict,
+        "token": receipt.token,
+        "claimed_id": receipt.claimed_id,
+        "claimed_status": receipt.claimed_status,
+        "content_type": receipt.content_type,
+        "remote": receipt.remote,
+        "body": receipt.body[:LONGEST_BODY].decode("utf-8", "replace"),
+        "received_at": iso(receipt.received_at),
+    }
+
+
+def notice_json(notice: NoticeRow) -> dict[str, Any]:
+    """One notice."""
+    return {
+        "kind": notice.kind,
+        "title": notice.title,
+        "text": notice.text,
+        "created_at": iso(notice.created_at),
+    }

@@ -1,0 +1,170 @@
+"""`submit` and `estimate`: what a video is to be, what it costs, and the call that asks for it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from service.cli.output import facts, note, show, show_json, word
+from service.cli.request_options import read_request, request_arguments
+from service.cli.session import known_route, open_session, quiet_log
+from service.domain.states import StoryState
+from service.domain.stories import text as printable
+from service.settings import SettingsError, load_settings
+from service.story_api import RATES, AnyVideoRequest, Estimate
+from service.story_api import estimate as price
+from service.submission import Submission, Submitted
+from service.wiring import Relay, open_relay
+
+_EXAMPLES = """\b
+storyrelay submit idea "A day at sea" --aspect-ratio 9:16
+storyrelay submit url https://example.com/article --route all
+storyrelay submit images https://example.com/1.jpg https://example.com/2.jpg
+storyrelay submit --file story.json --kind idea
+"""
+_LABEL = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,39})=(.{1,200})", re.DOTALL)
+
+
+def _labels(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for each in given:
+        parts = _LABEL.fullmatch(each)
+        if parts is None or not parts[2].isprintable():
+            raise click.BadParameter(f"{printable(each, 60)!r}: write NAME=VALUE, such as team=brand")
+        if parts[1] in labels:
+            raise click.BadParameter(f"{parts[1]!r} is given twice")
+        labels[parts[1]] = parts[2]
+    return labels
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option("--route", help="Pin the story to this route, whatever its conditions say.")
+@click.option(
+    "--label", "labels", multiple=True, callback=_labels, metavar="NAME=VALUE", help="For routes; repeatable."
+)
+@click.option("--again", is_flag=True, help="Ask though the same request is unanswered; it may cost twice.")
+@click.option("--dry-run", is_flag=True, help="Check and price, send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@request_arguments
+def submit(
+    route: str | None, labels: Mapping[str, str], again: bool, dry_run: bool, as_json: bool, **asked: Any
+) -> None:
+    """Ask the Story API for a video.
+
+    The ledger has the story before the call leaves. Exit code 1 when the call got no answer: the story is then
+    `unconfirmed`, and is not asked for twice without --again.
+    """
+    request = _read(asked)
+    if dry_run:
+        _check_route(route)
+        _show_check(request, as_json=as_json)
+        return
+    relay = open_session()
+    submitted = _submission(relay).submit(
+        request, route=known_route(relay, route), labels=labels, again=again
+    )
+    _show_submitted(submitted, price(request), as_json=as_json)
+    if submitted.state == StoryState.UNCONFIRMED:
+        click.get_current_context().exit(1)
+
+
+@click.command(epilog='\b\nstoryrelay estimate idea "A day at sea" --scene-count 5')
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@request_arguments
+def estimate(as_json: bool, **asked: Any) -> None:
+    """Price a video before it is asked for; takes what `submit` takes and sends nothing."""
+    request = _read(asked)
+    if as_json:
+        show_json({"kind": request.kind, **_estimate_json(price(request))})
+    else:
+        show(facts(_price_rows(price(request))))
+
+
+def _read(asked: Mapping[str, Any]) -> AnyVideoRequest:
+    options = dict(asked)
+    named = {name: options.pop(name) for name in ("kind", "text", "file", "of_kind")}
+    return read_request(options=options, **named)
+
+
+def _check_route(route: str | None) -> None:
+    if route is not None:
+        relay = open_relay(serves=False)
+        quiet_log(relay.settings)
+        known_route(relay, route)
+
+
+def _submission(relay: Relay) -> Submission:
+    if not relay.settings.story_api_key.get_secret_value():
+        raise SettingsError(
+            "wrong settings:\n  STORY_API_KEY: is not set: take it from the provider's console"
+        )
+    return Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
+
+
+def _show_check(request: AnyVideoRequest, *, as_json: bool) -> None:
+    if as_json:
+        estimated = _estimate_json(price(request))
+        show_json({"dry_run": True, "kind": request.kind, "request": request.body(), "estimate": estimated})
+        return
+    sent = [(name, str(value)) for name, value in request.body().items()]
+    show(facts([("kind", request.kind), *sent, *_price_rows(price(request))]))
+    note(f"checked; nothing was sent to {load_settings().story_api_url}")
+
+
+def _show_submitted(submitted: Submitted, estimated: Estimate, *, as_json: bool) -> None:
+    name = submitted.story_id or submitted.submission_id
+    if as_json:
+        show_json(_submitted_json(submitted))
+    else:
+        charged = "" if submitted.used_credits is None else f"{submitted.used_credits:g} credits"
+        rows = [("story", submitted.story_id or ""), ("submission", submitted.submission_id)]
+        state = ("state", word(submitted.state))
+        show(facts([*rows, state, ("price", estimated.formula), ("charged", charged)]))
+    if submitted.state == StoryState.UNCONFIRMED:
+        note(
+            "The Story API did not answer, so whether the story is being made is not known: a webhook will tell, "
+            f"or `storyrelay show {name}`. The same request is not sent again without --again."
+        )
+    else:
+        note(f"Follow it with: storyrelay show {name}")
+
+
+def _submitted_json(submitted: Submitted) -> dict[str, Any]:
+    return {
+        "story_id": submitted.story_id,
+        "submission_id": submitted.submission_id,
+        "state": submitted.state,
+        "estimated_credits": submitted.estimated_credits,
+        "used_credits": submitted.used_credits,
+    }
+
+
+def _estimate_json(estimated: Estimate) -> dict[str, Any]:
+    return {
+        "credits": estimated.credits,
+        "dollars": str(estimated.dollars),
+        "formula": estimated.formula,
+        "tier": estimated.rate.tier,
+        "credits_per_second": estimated.rate.credits_per_second,
+        "rates": [
+            {
+                "tier": rate.tier,
+                "credits_per_second": rate.credits_per_second,
+                "video_tools": rate.video_tools,
+            }
+            for rate in RATES
+        ],
+    }
+
+
+def _price_rows(estimated: Estimate) -> list[tuple[str, str]]:
+    others = [
+        (rate.tier.lower(), f"{rate.credits_per_second} credits a second: {', '.join(rate.video_tools)}")
+        for rate in RATES
+    ]
+    return [
+        ("price", f"{estimated.credits} credits, about US${estimated.dollars}"),
+        ("formula", estimated.formula),
+        *others,
+    ]

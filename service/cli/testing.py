@@ -1,0 +1,48 @@
+"""`send-test`: tries one destination, and lets its deliveries pass again when that works."""
+
+import click
+
+from service.cli.output import facts, note, show, show_json
+from service.cli.session import open_session, pass_on
+from service.domain.delivery import Published
+from service.domain.states import StepKind
+from service.domain.steps import Lane
+from service.ledger import lanes
+from service.wiring import Relay
+
+
+@click.command("send-test")
+@click.argument("destination", metavar="DESTINATION")
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+def send_test(destination: str, as_json: bool) -> None:
+    """Send something harmless, marked as a test, to one destination.
+
+    When that works, a destination that was paused or switched off gets its deliveries again.
+    """
+    relay = open_session()
+    published = relay.connector(destination).send_test()
+    reopened = _let_pass(relay, destination)
+    if as_json:
+        show_json(_json(destination, published, reopened))
+    else:
+        seen = [("destination", destination), ("seen at", published.url or ""), ("remark", published.remark)]
+        show(facts([*seen, ("result", "sent")]))
+    if reopened:
+        note(f"{destination} was paused; what waits for it is sent now")
+        pass_on(relay, reopened)
+
+
+def _let_pass(relay: Relay, destination: str) -> list[Lane]:
+    both = [Lane(kind, destination) for kind in (StepKind.DELIVER, StepKind.NOTIFY)]
+    with relay.ledger.write() as tx:
+        return [lane for lane in both if lanes.close_circuit(tx, lane, relay.now())]
+
+
+def _json(destination: str, published: Published, reopened: list[Lane]) -> dict[str, object]:
+    return {
+        "destination": destination,
+        "sent": True,
+        "url": published.url,
+        "remark": published.remark or None,
+        "reopened": [lane.kind for lane in reopened],
+    }
