@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
 from handlers.connectors.answers import Unanswered, answered, excerpt
+from handlers.connectors.trust import trusting
 from service.domain.delivery import DeliveryFailed
 from service.outbound_http import Headers
 from service.outbound_http.headers import retry_after
@@ -89,7 +90,11 @@ class SlackApi:
     def __init__(self, token: SecretStr, api_url: str, timeout: float, now: Callable[[], datetime]) -> None:
         self._now = now
         self.client = WebClient(
-            token.get_secret_value(), base_url=api_url, timeout=max(1, round(timeout)), retry_handlers=[]
+            token.get_secret_value(),
+            base_url=api_url,
+            timeout=max(1, round(timeout)),
+            ssl=trusting() if api_url.startswith("https:") else None,
+            retry_handlers=[],
         )
 
     def call(self, method: Callable[..., SlackResponse], **arguments: Any) -> SlackResponse:

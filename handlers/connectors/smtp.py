@@ -1,7 +1,6 @@
 """One SMTP conversation: connecting, logging in, handing over a mail, and what became of each recipient."""
 
 import smtplib
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from handlers.connectors.answers import excerpt
+from handlers.connectors.trust import trusting
 from service.domain.delivery import DeliveryFailed, Publication, Published, Reference
 
 _LOGIN_REPLIES = frozenset({530, 534, 535, 538})
@@ -123,17 +123,15 @@ def size_limit(smtp: smtplib.SMTP) -> int | None:
 
 def _connected(server: MailServer) -> smtplib.SMTP:
     if server.security == "tls":
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout, context=_context(server))
+        return smtplib.SMTP_SSL(
+            server.host, server.port, timeout=server.timeout, context=trusting(server.ca_file)
+        )
     return smtplib.SMTP(server.host, server.port, timeout=server.timeout)
-
-
-def _context(server: MailServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=server.ca_file)
 
 
 def _enter(smtp: smtplib.SMTP, server: MailServer) -> None:
     if server.security == "starttls":
-        smtp.starttls(context=_context(server))
+        smtp.starttls(context=trusting(server.ca_file))
     smtp.ehlo_or_helo_if_needed()
     if server.username is not None and server.password is not None:
         smtp.login(server.username, server.password.get_secret_value())

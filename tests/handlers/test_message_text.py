@@ -98,6 +98,11 @@ def test_values_are_escaped_for_their_place(place: Place, shown: str) -> None:
     assert MessageText("x", place, "{% if route == destination %}{{ 1 }}{% endif %}").render(values) == ""
 
 
+def test_a_macro_of_html_is_html() -> None:
+    template = "{% macro bold(text) %}<b>{{ text }}</b>{% endmacro %}{{ bold(route) }}"
+    assert MessageText("x", Place.HTML, template).render({**SAMPLE, "route": "<&"}) == "<b>&lt;&amp;</b>"
+
+
 def test_marked_text_is_left_alone() -> None:
     assert MessageText("x", Place.MRKDWN, "{{ '<!here>'|safe }}").render(SAMPLE) == Markup("<!here>")
 

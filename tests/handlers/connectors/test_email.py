@@ -121,9 +121,9 @@ def test_control_characters_in_a_title_end_in_no_header(shelf: Any, make: Make, 
 
 
 def test_the_message_id_belongs_to_the_message(shelf: Any, make: Make, box: Mailbox) -> None:
-    place = make()
-    place.publish(shelf.publication())
+    make().publish(shelf.publication())
     shelf.saved = {}
+    place = make()
     place.publish(shelf.publication())
     place.publish(shelf.publication(repeat=1))
     place.publish(shelf.publication(message="step-2", revision=2))

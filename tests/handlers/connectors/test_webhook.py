@@ -118,11 +118,12 @@ def test_what_an_answer_means(
     assert sink.requests == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("1.5", 1.5), ("soon", None)])
 def test_honours_retry_after(
-    shelf: Any, tools: ConnectorTools, sink: WebhookSink, header: str, seconds: float | None
+    shelf: Any, tools: ConnectorTools, sink: WebhookSink, status: int, header: str, seconds: float | None
 ) -> None:
-    sink.fail_next(SinkFault(status=429, headers=(("Retry-After", header),)))
+    sink.fail_next(SinkFault(status=status, headers=(("Retry-After", header),)))
     with pytest.raises(DeliveryFailed) as failed:
         connector(tools, sink.url).publish(shelf.publication())
     assert failed.value.retry_after == seconds
