@@ -3,13 +3,12 @@
 import contextlib
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from handlers.attempt import Attempt, settle
 from handlers.fetch import failure as api_failure
-from handlers.video_file import VideoFacts, VideoLimits, VideoRefused, poster, probe
+from handlers.video_file import DecoderStopped, VideoLimits, VideoRefused, examine
 from service.domain.captions import Narration, captions
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.routing import UnknownRoute, destinations_for
@@ -51,6 +50,8 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
         raise StepFailed(str(error), spends=False, opens=Opens(lanes.DISK_FULL, str(error))) from error
     except StoreError as error:
         raise StepFailed(f"the video store: {error}", permanent=error.permanent) from error
+    except DecoderStopped as error:
+        raise StepFailed(f"the video could not be looked at: {error}") from error
     except VideoRefused as error:
         raise StepFailed(f"the video was refused: {error}", permanent=not error.cut) from error
 
@@ -80,12 +81,15 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         limits = VideoLimits(
             max_bytes=relay.settings.max_video_bytes, max_seconds=relay.settings.max_video_seconds
         )
+        picture = downloaded.path.with_suffix(".jpg")
         cleanup.callback(_discard, downloaded.path)
+        cleanup.callback(_discard, picture)
         attempt.check()
-        facts = probe(downloaded.path, limits)
+        facts, poster = examine(downloaded.path, picture, limits)
         attempt.check()
         prefix = f"{safe_segment(story.id)}/r{step.revision}"
-        has_poster = _store_poster(store, prefix, downloaded.path, facts, cleanup)
+        if poster is not None:
+            store.put_file(f"{prefix}/poster.jpg", picture, content_type="image/jpeg", move=True)
         text = captions([Narration(scene.narration) for scene in story.scenes], facts.seconds)
         if text is not None:
             store.put_bytes(f"{prefix}/captions.vtt", text.encode(), content_type="text/vtt")
@@ -101,7 +105,7 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         height=facts.height,
         video_codec=facts.video_codec,
         audio_codec=facts.audio_codec,
-        has_poster=has_poster,
+        has_poster=poster is not None,
         has_captions=text is not None,
     )
     said = f"{video.bytes} bytes, {video.seconds:.1f} s, {video.width}×{video.height}"
@@ -174,19 +178,6 @@ def _refreshed(relay: Relay, attempt: Attempt) -> Story:
         met = api_failure(error)
         # the Story API's trouble is no reason to pause the download lane
         raise StepFailed(f"no fresh address for the video: {met}", retry_after=met.retry_after) from error
-
-
-def _store_poster(
-    store: Any, prefix: str, video: Path, facts: VideoFacts, cleanup: contextlib.ExitStack
-) -> bool:
-    target = video.with_suffix(".jpg")
-    cleanup.callback(_discard, target)
-    try:
-        poster(video, facts, target)
-    except VideoRefused:  # a video without a single frame that makes a picture is still a video
-        return False
-    store.put_file(f"{prefix}/poster.jpg", target, content_type="image/jpeg", move=True)
-    return True
 
 
 def _discard(path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -73,7 +74,7 @@ class Relay:
 
     def video_store(self) -> ObjectStore:
         """The store of videos, posters and captions."""
-        return open_store(self.settings.video_store, base=self.settings.home / "var")
+        return _store(self.settings.video_store, self.settings.home / "var", os.getpid())
 
     def connector(self, destination: str, stop: Stop | None = None) -> Connector:
         """The connector of a configured destination, ready for one step. Raises UnknownDestination."""
@@ -187,3 +188,9 @@ def _no_keys() -> SettingsError:
 
 def _not_set(variable: str, advice: str) -> SettingsError:
     return SettingsError(f"wrong settings:\n  {Problem(variable, f'is not set: {advice}')}")
+
+
+@lru_cache(maxsize=8)
+def _store(location: str, base: Path, _process: int) -> ObjectStore:
+    # one for each process: it keeps its connections, and an object store's do not survive a fork
+    return open_store(location, base=base)
