@@ -93,8 +93,7 @@ class Supervisor:
         return "above" if self.logs is None else f"in {self.logs / name}.log"
 
     def _is_stopped_within(self, seconds: float) -> bool:
-        got = signal.sigtimedwait(_SIGNALS, seconds)
-        self.told_to_stop |= got is not None and got.si_signo != signal.SIGCHLD
+        self.told_to_stop |= self._signals.wait(seconds) in _STOPS
         return self.told_to_stop
 
     def _spawn(self, program: Program) -> None:
