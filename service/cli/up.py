@@ -2,15 +2,17 @@
 
 import errno
 import fcntl
+import http.client
 import json
 import os
 import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -26,6 +28,7 @@ from service.supervising import Program, Supervisor
 log = structlog.get_logger()
 
 READY_SECONDS = 40.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ALREADY_RUNNING = 3
 
 
@@ -92,8 +95,7 @@ def start(supervisor: Supervisor, settings: Settings) -> None:
     if settings.redis_url is None:
         supervisor.start(Program("queue", embedded_queue.command(var), patience=10))
         address = embedded_queue.url(var)
-        if not supervisor.wait_until(lambda: embedded_queue.answers(address), "queue", READY_SECONDS):
-            raise click.ClickException("the embedded queue server did not start; what it said stands above")
+        await_ready(supervisor, "queue", lambda: embedded_queue.answers(address))
         _keep_address(var, address)
     ledger = Ledger(settings.database_url)
     before, after = migrate(ledger)
@@ -106,8 +108,27 @@ def start(supervisor: Supervisor, settings: Settings) -> None:
     supervisor.start(Program("web", web))
     supervisor.start(Program("worker", [*own, "worker"], patience=settings.stop_grace_seconds + 10))
     supervisor.start(Program("scheduler", [*own, "scheduler"]))
-    if not supervisor.wait_until(lambda: _is_ready(settings.port), "web", READY_SECONDS):
-        raise click.ClickException("the web process did not become ready; what it said stands above")
+    await_ready(supervisor, "web", lambda: _is_ready(settings.port))
+
+
+def await_ready(supervisor: Supervisor, name: str, ready: Callable[[], bool]) -> None:
+    """Waits for a program that was started. Raises Abort when we are told to stop, else ClickException."""
+    if supervisor.wait_until(ready, name, READY_SECONDS):
+        return
+    if supervisor.told_to_stop:
+        raise click.Abort
+    raise click.ClickException(
+        f"{name} was not ready within {READY_SECONDS:.0f} s; what it said stands {supervisor.where_it_speaks(name)}"
+    )
+
+
+def answer_of(url: str) -> Any:
+    """The JSON that a process of ours answers, None while it does not; no proxy is asked."""
+    try:
+        with _OPENER.open(url, timeout=2) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError):
+        return None
 
 
 def check_port(port: int) -> None:
@@ -134,8 +155,5 @@ def _keep_address(var: Path, address: str) -> None:
 
 
 def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            return str(json.load(answer)["status"]) == "ok"
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
-        return False
+    answer = answer_of(f"http://127.0.0.1:{port}/readyz")
+    return isinstance(answer, dict) and answer.get("status") == "ok"
