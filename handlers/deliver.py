@@ -61,8 +61,8 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
         # the two would not see each other's publication and make two
         return Later("an earlier revision is just being published", EARLIER_REVISION_SECONDS)
     reference = step.reference or (earlier[1] if earlier is not None else {})
-    connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
     try:
+        connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
         published = connector.publish(_publication(relay, step, row, attempt, reference))
     except DeliveryFailed as error:
         attempt.check()
@@ -135,29 +135,31 @@ def _publication(
         video = stories.read_video(tx, row.id, step.revision)
     if video is None:
         raise StepFailed("its video is gone from the ledger", permanent=True)
+    # one time for all attempts, so that a message that is sent again under its id is the same message
+    at = relay.now() if step.repeat else step.created_at
     return Publication(
         story=story_facts(row, step.revision),
         video=Video(video.sha256, video.bytes, video.seconds, video.width, video.height),
-        links=media_links(relay, video),
+        links=media_links(relay, video, at),
         files=StoredFiles(relay.video_store(), video),
         route=step.route,
         destination=step.lane.destination,
         key=f"storyrelay-{row.submission_id}-{step.lane.destination}",
         message_id=f"{row.submission_id}-{step.id}" + (f"-{step.repeat}" if step.repeat else ""),
         repeat=step.repeat,
-        published_at=relay.now(),
+        published_at=at,
         reference=reference,
         save=_saver(relay, step),
         check=attempt.check,
     )
 
 
-def media_links(relay: Relay, video: VideoRow) -> Links:
-    """Signed addresses of a revision's files, good for as long as messages live."""
-    seconds = relay.settings.media_token_days * _DAY
+def media_links(relay: Relay, video: VideoRow, at: datetime) -> Links:
+    """Signed addresses of a revision's files, good for as long as messages of the time `at` live."""
+    expires_at = at.timestamp() + relay.settings.media_token_days * _DAY
 
     def link(name: str) -> str:
-        return relay.media_urls.url(f"{video.prefix}/{name}", name, seconds)
+        return relay.media_urls.url_until(f"{video.prefix}/{name}", name, expires_at)
 
     return Links(
         video=link("video.mp4"),

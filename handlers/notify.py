@@ -18,8 +18,8 @@ log = structlog.get_logger()
 def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
     """Tells the notice. Raises StepFailed."""
     notice = _notice(relay, step)
-    connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
     try:
+        connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
         told = connector.notify(notice)
     except DeliveryFailed as error:
         attempt.check()

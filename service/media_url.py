@@ -35,7 +35,11 @@ class MediaUrls:
 
     def url(self, key: str, name: str, seconds: float) -> str:
         """The URL of one file for so many seconds from now; ValueError when key and name are absurdly long."""
-        token = str(self._serializer.dumps([key, name, int(self._now() + seconds)]))
+        return self.url_until(key, name, self._now() + seconds)
+
+    def url_until(self, key: str, name: str, expires_at: float) -> str:
+        """Like `url`, until a moment (seconds since 1970): the same arguments make the same URL."""
+        token = str(self._serializer.dumps([key, name, int(expires_at)]))
         if len(token) > LONGEST:
             raise ValueError(f"key and name are too long for a URL: {key[:80]!r}, {name[:80]!r}")
         return self._base + token
