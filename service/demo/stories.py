@@ -64,8 +64,8 @@ WISHES = (
     Wish(
         "Tea for <b>two</b> & fox",
         "A fox rings at teatime. It has brought its own cup.",
-        faults="webhook-never video-url-late=2",
-        met="no webhook; video late",
+        faults="webhook-never",
+        met="no webhook at all",
         aspect_ratio=TALL,
         webhooks=0,
         noticed=NoticedBy.POLL,
@@ -88,8 +88,8 @@ WISHES = (
     Wish(
         "<!channel> The old clock",
         "The clock runs backwards on Sundays. Grandmother gets younger each week.",
-        faults="download-cut=1 video-url-expires=after-1",
-        met="download cut; URL expired",
+        faults="video-url-late=1 download-cut=1 video-url-expires=after-1",
+        met="video late, cut off; URL expired",
         aspect_ratio="4:3",
     ),
     Wish(

@@ -62,6 +62,7 @@ def test_every_misfortune_was_met(told: Mapping[str, Any], emulator_log: str) ->
     assert expired.count("video.mp4 → 200") == 1
     assert expired.count("video.mp4 → 410") == 1
     assert expired.count("video.mp4 → 206") == 1  # went on from where it broke off
+    assert expired.count("GET /v2/story") >= 3  # without a video, with one, with a fresh address
     refused = "\n".join(met["القمر فوق البحر"])
     assert refused.count("→ 429") == 2
     assert refused.count("→ 500") == 1
