@@ -16,6 +16,8 @@ from service.settings import Settings
 
 log = structlog.get_logger()
 
+API_RATE = "story-api"
+
 HOLD_SECONDS = 120.0
 """A story whose poll was ordered is not ordered again for so long; its fetch sets the next poll itself."""
 
@@ -49,10 +51,9 @@ class Reconciliation:
         return Reconciled(polled, given_up, self._report_unconfirmed(now))
 
     def _order_polls(self, now: datetime) -> tuple[list[str], list[str]]:
+        rate = self.settings.poll_rate
         with self.ledger.write() as tx:
-            slots = stories.reserve_rate(
-                tx, "story-api", self.settings.poll_batch, self.settings.poll_rate, now
-            )
+            slots = stories.free_slots(tx, API_RATE, self.settings.poll_batch, rate, now)
             due = stories.take_due_polls(tx, now, len(slots), HOLD_SECONDS) if slots else []
             old = [row for row in due if self._is_too_old(row, now)]
             for row in old:
@@ -60,6 +61,7 @@ class Reconciliation:
             silent = [row for row in due if row not in old]
             for row, slot in zip(silent, slots, strict=False):
                 steps.ask_fetch(tx, row.id, slot, now, poll=True)
+            stories.use_slots(tx, API_RATE, slots[: len(silent)], rate)
         return [row.name for row in silent], [row.name for row in old]
 
     def _is_too_old(self, row: StoryRow, now: datetime) -> bool:

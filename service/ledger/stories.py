@@ -225,17 +225,23 @@ def take_due_polls(tx: sa.Connection, now: datetime, limit: int, hold: float) ->
     return [_row(row) for row in rows]
 
 
-def reserve_rate(tx: sa.Connection, name: str, wanted: int, rate: float, now: datetime) -> list[datetime]:
-    """Reserves up to `wanted` moments for calls, `rate` a second over all processes, within the next 10 s."""
+def free_slots(tx: sa.Connection, name: str, wanted: int, rate: float, now: datetime) -> list[datetime]:
+    """Up to `wanted` moments within the next 10 s at which a call may be made, `rate` a second in all processes.
+
+    They are the caller's until its transaction ends; `use_slots` keeps those that it fills.
+    """
     tx.execute(insert(tx, rates).values(name=name, next_at=now).on_conflict_do_nothing())
     held = sa.select(rates.c.next_at).where(rates.c.name == name).with_for_update()
     first = max(now, tx.execute(held).scalar_one())
     room = int(max(0.0, 10 - (first - now).total_seconds()) * rate)
-    slots = [first + timedelta(seconds=n / rate) for n in range(min(wanted, room))]
-    if slots:
-        free = slots[-1] + timedelta(seconds=1 / rate)
+    return [first + timedelta(seconds=n / rate) for n in range(min(wanted, room))]
+
+
+def use_slots(tx: sa.Connection, name: str, used: Sequence[datetime], rate: float) -> None:
+    """Takes the filled ones of `free_slots`."""
+    if used:
+        free = used[-1] + timedelta(seconds=1 / rate)
         tx.execute(sa.update(rates).where(rates.c.name == name).values(next_at=free))
-    return slots
 
 
 def silent_submissions(tx: sa.Connection, state: StoryState, before: datetime) -> list[StoryRow]:
