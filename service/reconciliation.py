@@ -18,6 +18,9 @@ log = structlog.get_logger()
 
 API_RATE = "story-api"
 
+LAST_LOOK = timedelta(days=1)
+"""How much longer a story lives whose last look nobody answered."""
+
 HOLD_SECONDS = 120.0
 """A story whose poll was ordered is not ordered again for so long; its fetch sets the next poll itself."""
 
@@ -65,7 +68,10 @@ class Reconciliation:
         return [row.name for row in silent], [row.name for row in old]
 
     def _is_too_old(self, row: StoryRow, now: datetime) -> bool:
-        return row.polls > 0 and (now - row.created_at).total_seconds() > self.settings.poll_give_up_seconds
+        due = row.created_at + timedelta(seconds=self.settings.poll_give_up_seconds)
+        # nobody is given up unasked: a service, or a Story API, that was down at the time has a day to look once more
+        asked = row.polls > 0 and row.updated_at > due
+        return now > due and (asked or now > due + LAST_LOOK)
 
     def _give_up(self, tx: sa.Connection, row: StoryRow, now: datetime) -> None:
         days = self.settings.poll_give_up_seconds / 86400
