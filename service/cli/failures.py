@@ -1,17 +1,16 @@
 """Which errors people can do something about, and the exit code of each."""
 
 import click
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from service.cli.output import plain_lines
-from service.cli.session import NotMigrated, UnknownStory, needs_migration
+from service.cli.session import NotMigrated, UnknownStory, needs_migration, reason
 from service.configuration import ConfigurationError
 from service.connectors import UnknownConnector
 from service.domain.delivery import DeliveryFailed
 from service.domain.routing import UnknownRoute
 from service.job_queue import QueueDown
 from service.ledger import LedgerDown
-from service.redaction import redact
 from service.replaying import NothingToReplay
 from service.settings import SettingsError, load_settings
 from service.story_api import InvalidRequest, StoryApiError
@@ -55,11 +54,12 @@ def told(error: Exception) -> Failure | None:
 def _of_the_ledger(error: Exception) -> Failure | None:
     try:
         behind = needs_migration(load_settings())
-    except LedgerDown:
+    except (*LedgerDown, DBAPIError):
         behind = None
     if behind is not None:
         return Misuse(str(behind))
-    if not isinstance(error, LedgerDown):
-        return None
-    said = redact(str(getattr(error, "orig", None) or error)).strip().split("\n")[0]
-    return Failure(f"the ledger does not answer: {said}. Check DATABASE_URL, then `storyrelay doctor`")
+    if isinstance(error, LedgerDown) or type(error) is DatabaseError:  # its subclasses are mistakes of ours
+        return Failure(
+            f"the ledger does not answer: {reason(error)}. Check DATABASE_URL, then `storyrelay doctor`"
+        )
+    return None

@@ -8,10 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import RedisError
 from rq import Worker
+from sqlalchemy.exc import DBAPIError
 
 from service.cli.addresses import is_loopback
 from service.cli.findings import Finding, fail, ok, warn
-from service.cli.session import NotMigrated, check_ledger
+from service.cli.session import NotMigrated, check_ledger, reason
 from service.domain.states import Circuit, StepKind, StepState
 from service.ledger import LedgerDown, lanes, reports
 from service.ledger.lanes import LaneState
@@ -60,9 +61,10 @@ def check_the_ledger(relay: Relay) -> Iterator[Finding]:
             reports.beat(tx, "doctor", relay.now())
     except NotMigrated as error:
         yield fail("ledger", str(error), "`storyrelay migrate` brings an old one up to date")
-    except LedgerDown as error:
-        said = redact(str(getattr(error, "orig", None) or error)).strip().split("\n")[0]
-        yield fail("ledger", f"it does not answer: {said}", "check DATABASE_URL and what is behind it")
+    except (*LedgerDown, DBAPIError) as error:
+        yield fail(
+            "ledger", f"it does not answer: {reason(error)}", "check DATABASE_URL and what is behind it"
+        )
     else:
         yield ok("ledger", f"{relay.ledger.dialect}, up to date, takes writes")
 

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from service.domain.stories import text
 
-WIDE = 200
-"""Columns where nobody looks at a terminal: what is piped must not be cut."""
+WIDE = 20_000
+"""Columns where nobody looks at a terminal: what is piped is neither cut nor folded."""
 
 STYLES = {
     "settled": "green", "done": "green", "accepted": "green", "ok": "green",

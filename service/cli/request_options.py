@@ -1,7 +1,7 @@
 """What `submit` and `estimate` take: one option for each field of the Story API's requests, made from the models."""
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import annotated_types
@@ -17,6 +17,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 POSITIONAL = ("image_urls",)
 NESTED = "audio_option"
+
+_ADVICE = '; an idea is written: idea "A day at sea"'
 
 _MEANINGS: Mapping[str, str] = {
     "title": "The story's title.",
@@ -46,7 +48,7 @@ def request_arguments(function: Function) -> Function:
         click.option("--kind", "of_kind", type=Word(list(KINDS)), help="What the file's request is."),
         click.option("--file", "file", metavar="FILE", help="A request as JSON; '-' reads standard input."),
         click.argument("text", nargs=-1, metavar="[TEXT | URL ...]"),
-        click.argument("kind", required=False, type=Word(list(KINDS)), metavar="[idea|url|images]"),
+        click.argument("kind", required=False, type=Word(list(KINDS), _ADVICE), metavar="[idea|url|images]"),
     ):
         function = argument(function)
     return function
@@ -70,6 +72,10 @@ def read_request(
 class Word(click.Choice[str]):
     """One of some words, in any case; a wrong one gets the nearest right one."""
 
+    def __init__(self, words: Sequence[str], advice: str = "") -> None:
+        super().__init__(words)
+        self._advice = advice
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """Shows the words as the Story API writes them."""
         del param, ctx
@@ -82,7 +88,9 @@ class Word(click.Choice[str]):
         if found is not None:
             return found
         words = ", ".join(self.choices)
-        return self.fail(f"{plain(given, 80)!r} is none of {words}{hint(given, self.choices)}", param, ctx)
+        return self.fail(
+            f"{plain(given, 80)!r} is none of {words}{hint(given, self.choices)}{self._advice}", param, ctx
+        )
 
 
 def _options() -> Iterator[Callable[[Any], Any]]:

@@ -15,6 +15,7 @@ from service.ledger.migrating import current, head
 from service.ledger.stories import StoryRow
 from service.observability import configure_logging
 from service.problems import hint
+from service.redaction import redact
 from service.settings import Settings
 from service.wiring import Relay, open_relay
 
@@ -75,6 +76,12 @@ def needs_migration(settings: Settings) -> NotMigrated | None:
     if revision is not None and revision > head():
         return NotMigrated(f"a newer Storyrelay wrote the ledger (revision {revision}): run that one")
     return NotMigrated(f"the ledger is at revision {revision}, needed is {head()}: {_MIGRATE}")
+
+
+def reason(error: Exception) -> str:
+    """What the database said, in one line and without secrets."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    return plain(redact(said.split("\n")[0]), 300)
 
 
 def find_story(relay: Relay, name: str) -> StoryRow:

@@ -1,0 +1,104 @@
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+
+from service.domain.states import Origin, StoryState
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J[red]bold[/red] :boom: \u202egnirts\x9b31m\r\nfake  settled [/] \ud83d<b>"
+
+
+def test_stories_are_listed_newest_first(home, book):
+    book.story("first", StoryState.SETTLED, title="One")
+    book.story("second", StoryState.FAILED, title="Two", message="no more ideas")
+    listed = home.json("stories")
+    assert [row["id"] for row in listed["stories"]] == ["second", "first"]
+    assert listed["counts"] == {"failed": 1, "settled": 1}
+    assert listed["stories"][0]["message"] == "no more ideas"
+    lines = home.done("stories").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["story", "second", "first"]
+    assert "no more ideas" in lines[1]
+
+
+def test_json_has_these_keys_for_programs(home, book):
+    book.story("one", labels={"team": "brand"}, used_credits=12.5)
+    [row] = home.json("stories")["stories"]
+    assert row.keys() == {
+        "id", "submission_id", "state", "title", "kind", "origin", "route", "labels", "message", "api_status",
+        "progress", "revision", "noticed_by", "polls", "estimated_credits", "used_credits", "created_at",
+        "webhook_at", "finished_at", "settled_at", "next_poll_at",
+    }  # fmt: skip
+    assert (row["labels"], row["used_credits"], row["settled_at"]) == ({"team": "brand"}, 12.5, None)
+    assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
+
+
+def test_states_and_limit_narrow_the_list(home, book):
+    for number in range(5):
+        book.story(f"open-{number}")
+    book.story("settled-1", StoryState.SETTLED)
+    book.story("failed-1", StoryState.FAILED)
+    listed = home.json("stories", "--state", "failed", "--state", "settled")
+    assert [row["id"] for row in listed["stories"]] == ["failed-1", "settled-1"]
+    assert [row["id"] for row in home.json("stories", "--limit", "2", "--state", "open")["stories"]] == [
+        "open-4",
+        "open-3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--state", "opn"), "'opn'"),
+        (("--limit", "0"), "--limit"),
+        (("--limit", "many"), "many"),
+        (("--stat",), "--state"),
+        (("extra",), "extra"),
+    ],
+)
+def test_wrong_use(home, words, said):
+    result = home.run("stories", *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_no_stories_are_an_empty_list_for_programs_and_a_hint_for_people(home):
+    assert home.json("stories") == {"stories": [], "counts": {}}
+    result = home.done("stories")
+    assert result.stdout == ""
+    assert "storyrelay submit" in result.stderr
+
+
+def test_text_of_others_neither_moves_the_cursor_nor_forges_a_line(home, book):
+    book.story("one", title=HOSTILE.replace("\ud83d", ""), message=HOSTILE.replace("\ud83d", ""))
+    for words in (("stories",), ("stories", "--json"), ("show", "one")):
+        printed = home.done(*words).stdout
+        assert not set(printed) & set("\x1b\x07\x9b\r\u202e")
+    table = home.done("stories").stdout.splitlines()
+    assert len(table) == 2
+    assert "[red]bold[/red] :boom:" in table[1]
+
+
+def test_ids_are_never_cut(home, book):
+    name = "s" * 200
+    book.story(name, title="t" * 500)
+    assert name in home.done("stories").stdout
+
+
+def test_a_submission_without_an_id_shows_its_own(home, book):
+    book.story("x", StoryState.UNCONFIRMED, story_id=None, origin=Origin.SUBMITTED)
+    assert "(sub-x)" in home.done("stories").stdout
+
+
+def test_a_reader_that_leaves_early_is_no_error(home, book):
+    for number in range(300):
+        book.story(f"story-{number}", title="t" * 200)
+    env = {name: value for name, value in home.env.items() if value} | {
+        "PYTHONPATH": ":".join(sys.path),
+        "PATH": "/usr/bin:/bin",
+    }
+    command = f"{sys.executable} -m service.cli stories --limit 300 --json | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, env=env)
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
