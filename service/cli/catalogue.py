@@ -38,7 +38,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         "Places and care",
         (
             Listed("doctor", "Check everything and say what to do.", "service.cli.doctor:doctor"),
-            Listed("send-test", "Send a test to one destination.", "service.cli.testing:send_test"),
+            Listed("send-test", "Send a test to one destination.", "service.cli.sending:send_test"),
             Listed("webhook-url", "Print a route's webhook URL.", "service.cli.addresses:webhook_url"),
             Listed("reconcile", "Look once for what webhooks missed.", "service.cli.reconciling:reconcile"),
         ),
