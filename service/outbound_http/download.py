@@ -122,8 +122,9 @@ class _Attempt:
 
     def watch(self, pace: "_Pace", body: DownloadBody, got: int, _put: int) -> None:
         pace.check(got)
+        size = body.tick()
         if self.progress:
-            self.progress(self.part.size, body.total)
+            self.progress(size, body.total)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from service.outbound_http.call import Enough
 from service.outbound_http.errors import EXCERPT, HttpStatus, Incomplete, TooLarge
 from service.outbound_http.headers import Headers, http_date, retry_after
 from service.outbound_http.part_file import Origin, PartFile
-from service.outbound_http.trailing_hash import TrailingHash
+from service.outbound_http.part_writer import PartWriter
 from service.outbound_http.url import Url
 
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
@@ -38,7 +38,7 @@ class Resume:
 
 
 class DownloadBody:
-    """Receives one answer into a part file; entered, so that its hashing thread ends with it."""
+    """Receives one answer into a part file; when it is left, what came is in the file."""
 
     def __init__(self, part: PartFile, url: Url, max_bytes: int, resume: Resume | None) -> None:
         self.total: int | None = None
@@ -51,7 +51,7 @@ class DownloadBody:
         self._refused: Head | None = None
         self._excerpt = bytearray()
         self._stack = ExitStack()
-        self._hash: TrailingHash | None = None
+        self._writer: PartWriter | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,29 +74,33 @@ class DownloadBody:
 
     def write(self, chunk: memoryview) -> None:
         """Takes the next bytes. Raises TooLarge, StartAgain, DiskFull, Enough."""
-        if self._hash is None:
+        if self._writer is None:
             self._keep_excerpt(chunk)
             return
-        fresh = chunk[self._compare(chunk) :]
-        if self._part.size + len(fresh) > self._max_bytes:
+        fresh = chunk[self._compare(chunk) :] if self._uncompared else chunk
+        if self._writer.size + len(fresh) > self._max_bytes:
             raise self._too_large()
-        self._part.append(fresh)
-        self._hash.grown(len(fresh))
+        self._writer.write(fresh)
+
+    def tick(self) -> int:
+        """Keeps what came from waiting in memory for long; returns the bytes that are there by now."""
+        if self._writer is None:
+            return self.resumed_from
+        self._writer.flush_in_time()
+        return self._writer.size
 
     def finish(self) -> str:
         """Returns the SHA-256 of the whole file, which then is on disk. Raises HttpStatus, Incomplete."""
-        if self._hash is None:
+        if self._writer is None:
             raise self._http_status()
-        if self._uncompared or self.total not in (None, self._part.size):
-            raise Incomplete(f"{self._url.place} sent {self._part.size} of {self.total} bytes")
-        digest = self._hash.hexdigest()
-        self._part.sync()
-        return digest
+        if self._uncompared or self.total not in (None, self._writer.size):
+            raise Incomplete(f"{self._url.place} sent {self._writer.size} of {self.total} bytes")
+        return self._writer.finish()
 
     def _from_the_first_byte(self, headers: Headers) -> None:
         self._expect(_length(headers))
         self._part.begin(self._url.without_query, _validator(headers), self.total)
-        self._hash = self._stack.enter_context(TrailingHash(self._part, 0))
+        self._writer = self._stack.enter_context(PartWriter(self._part))
 
     def _from_the_part(self, headers: Headers, resume: Resume) -> None:
         if not _continues(headers, resume):
@@ -104,7 +108,7 @@ class DownloadBody:
         self._expect(resume.origin.total)
         self.resumed_from = self._part.size
         self._uncompared = self.resumed_from - resume.start
-        self._hash = self._stack.enter_context(TrailingHash(self._part, self.resumed_from))
+        self._writer = self._stack.enter_context(PartWriter(self._part))
 
     def _expect(self, total: int | None) -> None:
         self.total = total

@@ -1,5 +1,6 @@
 """One worker at a time writes to a part file."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -60,6 +61,23 @@ def test_a_lock_on_a_renamed_file_is_no_lock_on_the_path(
         with PartFile(part.path) as second:
             client.download(site.on("/w", b"second"), second, DownloadLimits())
     assert (kept.read_bytes(), part.path.read_bytes()) == (b"first", b"second")
+
+
+def test_a_file_that_is_renamed_just_before_the_lock_is_left_alone(
+    site: Any, client: HttpClient, part: PartFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = part.path.with_name("kept")
+    part.path.write_bytes(b"whole")
+    lock = fcntl.flock
+
+    def late(fd: int, how: int) -> None:
+        if not kept.exists():
+            part.path.rename(kept)
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    client.download(site.on("/v", b"another"), part, DownloadLimits())
+    assert (kept.read_bytes(), part.path.read_bytes()) == (b"whole", b"another")
 
 
 def test_a_symbolic_link_is_not_followed(part: PartFile, tmp_path: Path) -> None:

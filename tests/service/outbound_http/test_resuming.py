@@ -191,6 +191,22 @@ def test_a_wrong_range_starts_again(server: Server, part: PartFile, content_rang
     assert go_on(server, part).resumed_from == 0
 
 
+def test_a_whole_part_that_was_not_compared_to_its_end_is_not_believed(
+    server: Server, part: PartFile
+) -> None:
+    go_on(server, part)
+    start = len(DATA) - OVERLAP
+
+    def answer(handler: Any, _asked: Any) -> None:
+        place = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
+        fields = {**ETAG, "Transfer-Encoding": "chunked", "Content-Range": place}
+        handler.answer(206, fields, b"a\r\n" + DATA[start : start + 10] + b"\r\n0\r\n\r\n")
+
+    server.site.answers["/v"] = answer
+    with pytest.raises(Incomplete):
+        HttpClient().download(server.url, part, LIMITS)
+
+
 def test_an_error_keeps_the_part(server: Server, part: PartFile) -> None:
     break_off(server, part)
     whole = server.site.answers["/v"]
@@ -252,11 +268,13 @@ import sys
 from pathlib import Path
 from service.outbound_http import DownloadLimits, HttpClient, PartFile
 
+part = PartFile(Path(sys.argv[2]))
+
 def progress(size, total):
-    if size == 300_000:
+    if part.path.stat().st_size == 300_000:
         print("there", flush=True)
 
-HttpClient().download(sys.argv[1], PartFile(Path(sys.argv[2])), DownloadLimits(), progress=progress)
+HttpClient().download(sys.argv[1], part, DownloadLimits(), progress=progress)
 """
 
 
