@@ -60,7 +60,11 @@ def _look() -> Iterator[Finding]:
 
 
 def _look_closer(settings: Settings, configuration: Configuration) -> Iterator[Finding]:
-    relay = assemble(settings, configuration)
+    try:
+        relay = assemble(settings, configuration)
+    except OSError as error:  # the folder of the ledger can't be made
+        yield fail("ledger", f"{error.strerror}: {error.filename}", "check whom the folder belongs to")
+        return
     yield from check_keys(settings)
     yield from check_public_url(settings)
     ledger = list(check_the_ledger(relay))

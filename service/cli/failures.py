@@ -46,6 +46,8 @@ def told(error: Exception) -> Failure | None:
         return Misuse(str(error))
     if isinstance(error, _FAILED):
         return Failure(str(error))
+    if isinstance(error, PermissionError):
+        return Failure(f"{error.strerror}: {error.filename}. Check whom it belongs to, and STORYRELAY_HOME")
     if isinstance(error, (*LedgerDown, DBAPIError)):
         return _of_the_ledger(error)
     return None

@@ -16,7 +16,7 @@ from service.ledger.stories import StoryRow
 from service.observability import configure_logging
 from service.problems import hint
 from service.redaction import redact
-from service.settings import Settings
+from service.settings import Settings, load_settings
 from service.wiring import Relay, open_relay
 
 _MOST_NAMED = 10
@@ -36,9 +36,10 @@ def open_session() -> Relay:
 
     Raises SettingsError, ConfigurationError, NotMigrated.
     """
+    settings = load_settings()
+    quiet_log(settings)
+    check_ledger_file(settings)  # first: opening the ledger would make its folder wherever one happens to be
     relay = open_relay(serves=False)
-    quiet_log(relay.settings)
-    check_ledger_file(relay.settings)
     click.get_current_context().call_on_close(relay.ledger.close)
     return relay
 

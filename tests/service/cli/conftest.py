@@ -118,18 +118,22 @@ def bare_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str |
 @pytest.fixture
 def bare(bare_env: dict[str, str | None], tmp_path: Path) -> Home:
     """A home before `migrate` and without keys."""
-    return Home(tmp_path, bare_env, Ledger(f"sqlite:///{tmp_path}/var/ledger.sqlite3"))
+    ledger = Ledger(f"sqlite:///{tmp_path}/var/ledger.sqlite3")
+    (tmp_path / "var").rmdir()
+    return Home(tmp_path, bare_env, ledger)
 
 
 @pytest.fixture
 def home(bare: Home) -> Iterator[Home]:
     """A home with a ledger, keys, destinations and routes; the Story API can't be reached."""
+    (bare.path / "var").mkdir(exist_ok=True)
     migrate(bare.ledger)
     (bare.path / "storyrelay.toml").write_text(CONFIGURATION)
     bare.env |= {
         "SECRET_KEYS": KEYS,
         "STORY_API_KEY": "emulator-key",
         "STORY_API_URL": "http://127.0.0.1:1",
+        "PUBLIC_URL": "http://127.0.0.1:1",
     }
     yield bare
     bare.ledger.close()

@@ -27,18 +27,6 @@ def test_migrate_needs_neither_configuration_nor_keys_nor_queue(bare):
     assert bare.done("migrate").exit_code == 0
 
 
-def test_migrate_at_once_from_several_processes(bare):
-    command = [sys.executable, "-m", "service.cli", "migrate"]
-    processes = [
-        subprocess.Popen(command, env=environment(bare), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
-    for process in processes:
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said.decode()
-    assert current(bare.ledger) == head()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_scheduler_beats_until_it_is_told_to_stop(home, valkey, number):
     env = environment(home, REDIS_URL=valkey, STORYRELAY_SWEEP_SECONDS="0.05")

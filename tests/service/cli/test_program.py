@@ -1,3 +1,4 @@
+import errno
 import importlib.metadata
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 from service import VERSION
 from service.cli import catalogue
+from service.cli.failures import told
 from service.cli.program import storyrelay
 
 LISTED = [each for _, listed in catalogue.SECTIONS for each in listed]
@@ -154,6 +156,26 @@ def test_a_ledger_without_tables_is_told(bare):
     assert result.exit_code == 2
     assert "revision None" in result.stderr
     assert "storyrelay migrate" in result.stderr
+
+
+def test_a_postgresql_without_tables_is_told_until_it_is_migrated(bare, postgres_url):
+    result = bare.run("stories", DATABASE_URL=postgres_url)
+    assert result.exit_code == 2
+    assert "storyrelay migrate" in result.stderr
+    bare.done("migrate", DATABASE_URL=postgres_url)
+    assert bare.json("stories", DATABASE_URL=postgres_url) == {"stories": [], "counts": {}}
+
+
+def test_a_folder_of_somebody_else_is_told():
+    said = told(PermissionError(errno.EACCES, "Permission denied", "/srv/relay/var"))
+    assert said is not None
+    assert "/srv/relay/var" in said.message
+
+
+@pytest.mark.parametrize("words", [("stories",), ("show", "story-1"), ("reconcile",), ("replay", "story-1")])
+def test_looking_in_a_wrong_folder_leaves_nothing_there(bare, words):
+    assert bare.run(*words).exit_code == 2
+    assert list(bare.path.iterdir()) == []
 
 
 def test_a_file_that_is_no_ledger_is_told(bare):
