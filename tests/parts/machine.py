@@ -102,11 +102,18 @@ def kill_with_children(process: psutil.Process) -> None:
             continue
 
 
-def await_that(holds: Callable[[], bool], what: str, seconds: float, every: float = 0.1) -> None:
-    """Waits until it holds; fails with what was waited for."""
+def await_that(
+    holds: Callable[[], bool],
+    what: str,
+    seconds: float,
+    every: float = 0.1,
+    now: Callable[[], object] | None = None,
+) -> None:
+    """Waits until it holds; fails with what was waited for, and what `now` says of the matter."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"after {seconds:g} s still not: {what}"
+        late = time.monotonic() >= deadline
+        assert not late, f"after {seconds:g} s still not: {what}; {now() if now is not None else ''}"
         time.sleep(every)
 
 

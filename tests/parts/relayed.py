@@ -32,9 +32,11 @@ class FakeQueue(JobQueue):
     def __init__(self) -> None:
         self.jobs: list[int] = []
         self.down = False
+        self.refused = 0
 
     def enqueue(self, steps: Iterable[tuple[int, StepKind]]) -> None:
         if self.down:
+            self.refused += 1
             raise QueueDown("down")
         self.jobs += [step for step, _ in steps]
 

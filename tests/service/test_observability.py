@@ -77,7 +77,7 @@ def test_the_standard_librarys_log_goes_the_same_way(log_of, name):
     logger = logging.getLogger(name)
     logger.addHandler(own := logging.StreamHandler(io.StringIO()))
     stream = log_of("json")
-    logger.info("job %s of %s", 3, "/webhooks/story/s.abc.def")
+    logger.warning("job %s of %s", 3, "/webhooks/story/s.abc.def")
     logger.removeHandler(own)
     (event,) = events(stream)
     assert (event["logger"], event["event"]) == (name, "job 3 of /webhooks/story/***")
