@@ -50,5 +50,5 @@ def _cells(row: StoryRow) -> tuple[str | Text, ...]:
         moment(row.created_at),
         moment(row.settled_at),
         row.noticed_by or "",
-        plain(row.title, 80) + remark,
+        plain(row.title or row.request.get("idea"), 80) + remark,
     )

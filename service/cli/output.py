@@ -19,6 +19,9 @@ from service.domain.stories import text
 WIDE = 20_000
 """Columns where nobody looks at a terminal: what is piped is neither cut nor folded."""
 
+ID_WIDTH = 40
+"""Columns that an id gets even on a narrow terminal."""
+
 STYLES = {
     "settled": "green", "done": "green", "accepted": "green", "ok": "green",
     "failed": "red", "unknown": "red", "given_up": "red", "dead": "red", "fail": "red", "lost": "red",
@@ -54,13 +57,21 @@ def iso(at: datetime | None) -> str | None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table without frames; what does not fit is folded, never cut, so that ids can be copied."""
+    """A table without frames; what does not fit is folded, never cut, and the first column last of all: an id
+    is copied from there.
+    """
+    cells = [[_cell(each) for each in row] for row in rows]
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(Text(column), overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell, 4000)) for cell in row))
+    for number, column in enumerate(columns):
+        longest = max((len(row[number]) for row in cells), default=0)
+        made.add_column(Text(column), overflow="fold", min_width=None if number else min(longest, ID_WIDTH))
+    for row in cells:
+        made.add_row(*row)
     return made
+
+
+def _cell(value: str | Text) -> Text:
+    return value if isinstance(value, Text) else Text(plain(value, 4000))
 
 
 def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
@@ -70,19 +81,21 @@ def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
     made.add_column(overflow="fold")
     for name, value in rows:
         if value:
-            made.add_row(Text(name), value if isinstance(value, Text) else Text(plain(value, 4000)))
+            made.add_row(Text(name), _cell(value))
     return made
 
 
 def show(*parts: RenderableType) -> None:
-    """Prints to stdout, in colours where it is a terminal; what is piped is wide and has no padding."""
-    terminal = sys.stdout.isatty()
-    console = Console(markup=False, emoji=False, highlight=False, width=None if terminal else WIDE)
-    if terminal:
-        console.print(*parts, sep="\n")
+    """Prints to stdout, in colours where it is a terminal; what is piped is wide and has no padding.
+
+    A part that is a text is printed as it is: a terminal may wrap it, and it can still be copied whole.
+    """
+    if sys.stdout.isatty():
+        _print(Console(markup=False, emoji=False, highlight=False), parts)
         return
+    console = Console(markup=False, emoji=False, highlight=False, width=WIDE)
     with console.capture() as printed:
-        console.print(*parts, sep="\n")
+        _print(console, parts)
     click.echo("\n".join(line.rstrip() for line in printed.get().split("\n")), nl=False)
 
 
@@ -98,3 +111,8 @@ def note(message: str) -> None:
 
 def _one_line(line: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def _print(console: Console, parts: Sequence[RenderableType]) -> None:
+    for part in parts:
+        console.print(plain(part, 4000) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))

@@ -84,6 +84,9 @@ def _show(dossier: Dossier, files: list[File]) -> None:
         parts += ["", table(heads, map(_delivery_cells, dossier.deliveries))]
     if dossier.video is not None:
         parts += ["", facts(_video_rows(dossier.video, files))]
+    links = [file.url for file in files if file.url is not None]
+    if links:
+        parts += ["", "Links, good for an hour:", *links]
     show(*parts)
 
 
@@ -129,15 +132,12 @@ def _delivery_cells(step: StepRow) -> tuple[str | Text, ...]:
 
 def _video_rows(video: VideoRow, files: list[File]) -> list[tuple[str, str]]:
     codecs = " + ".join(filter(None, (video.video_codec, video.audio_codec)))
-    size = f"{video.bytes / 1e6:.1f} MB"
-    rows = [
-        ("video", f"{video.seconds:.1f} s, {video.width}×{video.height}, {size}, {codecs}"),
-        ("sha256", video.sha256),
-    ]
-    for file in files:
-        rows.append((file.name, file.path or ""))
-        rows.append(("  link (1 h)", file.url or ""))
-    return rows
+    length = f"{video.seconds:.1f} s, {video.width}×{video.height}, {_size(video.bytes)}, {codecs}"
+    return [("video", length), ("sha256", video.sha256), *((file.name, file.path or "") for file in files)]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
 def _json(dossier: Dossier, files: list[File]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
+import contextlib
+import os
 import subprocess
 import sys
 from datetime import datetime
 
 import pytest
 
-from service.domain.states import Origin, StoryState
+from service.domain.states import Origin, StepState, StoryState
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J[red]bold[/red] :boom: \u202egnirts\x9b31m\r\nfake  settled [/] \ud83d<b>"
 
@@ -84,6 +86,36 @@ def test_ids_are_never_cut(home, book):
     name = "s" * 200
     book.story(name, title="t" * 500)
     assert name in home.done("stories").stdout
+
+
+def test_on_a_terminal_ids_are_whole_links_unbroken_and_codes_of_others_gone(home, book):
+    name = "53be71f2-9ec8-42cf-b843-7f136605c329"
+    book.settled(name, {"shelf": StepState.DONE}, title="\x1b]0;owned\x07" + "long title " * 20)
+    listed, shown = on_a_terminal(home, "stories"), on_a_terminal(home, "show", name)
+    assert name in listed
+    assert "\x1b[32m" in listed, "a terminal gets colours"
+    [link] = [line for line in shown.splitlines() if "/media/" in line and "video" not in line][:1]
+    assert len(link) > 100
+    assert "\x1b]" not in listed + shown
+    assert "\x07" not in listed + shown
+
+
+def on_a_terminal(home, *words):
+    """What a person sees on a terminal of 80 columns."""
+    master, slave = os.openpty()
+    env = {name: value for name, value in home.env.items() if value and name != "NO_COLOR"}
+    env |= {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin", "COLUMNS": "80", "TERM": "xterm"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", *words], stdout=slave, stderr=subprocess.DEVNULL, env=env
+    )
+    os.close(slave)
+    printed = b""
+    with contextlib.suppress(OSError):  # Linux ends a terminal whose other side is closed with EIO
+        while part := os.read(master, 65536):
+            printed += part
+    os.close(master)
+    assert process.wait(60) == 0
+    return printed.decode()
 
 
 def test_a_submission_without_an_id_shows_its_own(home, book):
