@@ -97,13 +97,10 @@ class _Answer:
 
 def _call(request: Request, url: Url) -> Call:
     body = b"" if request.body is None and request.method in ("POST", "PUT", "PATCH") else request.body
-    lines = header_lines(request.headers)
-    if body is not None and "content-type" not in {name.lower() for name in request.headers}:
-        lines.append(b"Content-Type:")  # curl would call it a form
     return Call(
         method=request.method,
         url=url,
-        headers=tuple(lines),
+        headers=tuple(header_lines(request.headers)),
         body=body,
         deadline=time.monotonic() + request.timeout,
         connect_timeout=request.connect_timeout,

@@ -66,6 +66,7 @@ def test_a_large_file_arrives_whole(site: Any, client: HttpClient, tmp_path: Pat
     path.write_bytes(bytes(range(256)) * 20_000)
     client.send(Request("PUT", site.on("/x"), body=FileBody(path)))
     assert site.asked[0].body == path.read_bytes()
+    assert "expect" not in site.asked[0].headers
 
 
 def test_a_missing_file_is_an_os_error_and_nothing_is_sent(

@@ -1,6 +1,9 @@
 """Certificates are checked, against the bundle that the environment names."""
 
+import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service.outbound_http import HttpClient, NotSent, Request
+from service.outbound_http import HttpClient, NotSent, Request, transfer
 
 
 def certificate(folder: Path, address: str, days: int) -> Path:
@@ -37,6 +40,13 @@ def certificate(folder: Path, address: str, days: int) -> Path:
     secret = key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption())
     path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
     return path
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def secure_site(make_site: Callable[..., Any], pem: Path) -> Any:
@@ -77,6 +87,31 @@ def test_an_unknown_authority_another_name_and_an_old_certificate_are_not_sent_t
         HttpClient().send(Request("POST", site.on("/x"), body=b"s3cret"))
     assert not failed.value.sent
     assert site.asked == []
+
+
+def test_through_a_proxys_tunnel(
+    make_site: Callable[..., Any], talk: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy's own answer is not taken for the server's."""
+    pem = certificate(tmp_path, "127.0.0.1", 10)
+    site = secure_site(make_site, pem)
+
+    def tunnel(connection: socket.socket, _talk: Any) -> None:
+        with socket.create_connection(("127.0.0.1", site.port)) as onward:
+            connection.sendall(b"HTTP/1.1 200 Connected\r\nX-Proxy: 1\r\n\r\n")
+            back = threading.Thread(target=pump, args=(onward, connection), daemon=True)
+            back.start()
+            pump(connection, onward)
+            back.join()
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    monkeypatch.setenv("https_proxy", talk(tunnel).url)
+    site.on("/x", b"safe", 201)
+    # the site is on this machine, which is otherwise never asked through a proxy
+    monkeypatch.setattr(transfer, "_no_proxy", lambda: "")
+    response = HttpClient().send(Request("POST", f"{site.url}/x", body=b"b"))
+    assert (response.status, response.body) == (201, b"safe")
+    assert "x-proxy" not in response.headers
 
 
 def test_a_missing_bundle_is_said(
