@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import structlog
 from flask import Blueprint, Response, abort, jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.dispatching import Dispatcher
 from service.domain.states import StepKind, Verdict
@@ -29,6 +30,7 @@ def blueprint(relay: Relay) -> Blueprint:
     intake = relay.intake
     poker = Poker(relay.dispatcher)
     meter = TokenMeter(relay.settings.webhook_rate)
+    longest = relay.settings.webhook_body_limit
     page = Blueprint("webhooks", __name__)
 
     @page.route("/webhooks/story/<token>", methods=["POST"], provide_automatic_options=False)
@@ -39,10 +41,9 @@ def blueprint(relay: Relay) -> Blueprint:
             abort(HTTPStatus.NOT_FOUND, "no such webhook address")
         if not meter.admits(token):
             return jsonify(error="too many webhooks for this address"), 429, {"Retry-After": "1"}
-        request.max_content_length = relay.settings.webhook_body_limit
         delivery = Delivery(
             token=known,
-            body=request.get_data(cache=False),
+            body=_body(longest),
             content_type=request.headers.get("Content-Type", ""),
             remote=request.remote_addr or "",
         )
@@ -53,6 +54,16 @@ def blueprint(relay: Relay) -> Blueprint:
         return jsonify(verdict=verdict), 202
 
     return page
+
+
+def _body(longest: int) -> bytes:
+    # one byte more than is taken: a body of unknown length would just be cut at the limit
+    request.max_content_length = longest + 1
+    if (request.content_length or 0) <= longest:
+        body = request.get_data(cache=False)
+        if len(body) <= longest:
+            return body
+    raise RequestEntityTooLarge(f"a webhook's body has at most {longest} bytes")
 
 
 class Poker:
