@@ -1,5 +1,6 @@
 """The Flask application, made by a factory from one relay."""
 
+import structlog
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -9,6 +10,8 @@ from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
 from service.web import health, media, webhooks
 from service.wiring import Relay, open_relay
+
+log = structlog.get_logger()
 
 QUEUE_TIMEOUT = 0.25
 """Seconds after which the web takes the queue for down: a webhook's answer doesn't wait for it."""
@@ -43,11 +46,14 @@ def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
         response.headers.extend(error.response.headers)
     for name, value in error.get_headers():
-        if name.lower() in ("allow", "retry-after"):
+        if name.lower() in ("allow", "content-range", "retry-after"):
             response.headers[name] = value
     return response
 
 
 def _ledger_down(error: Exception) -> tuple[Response, int, dict[str, str]]:
-    del error  # its text names hosts and files; the log has it
+    log.warning(
+        "ledger.down", error=type(error).__name__, said=str(getattr(error, "orig", None) or error)[:300]
+    )
+    # not in the answer: its text names hosts and files
     return jsonify(error="the ledger does not answer; try again soon"), 503, {"Retry-After": "5"}
