@@ -49,7 +49,13 @@ def blueprint(relay: Relay) -> Blueprint:
         return response
 
     page.register_error_handler(StoreError, _store_down)
+    for kind in (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        page.register_error_handler(kind, _file_gone)
     return page
+
+
+def _file_gone(_error: OSError) -> tuple[Response, int]:
+    return jsonify(error=_GONE), 404
 
 
 def _store_down(error: StoreError) -> tuple[Response, int, dict[str, str]]:
@@ -67,7 +73,7 @@ def _answer(store: ObjectStore, wanted: MediaToken, room: Room) -> AnyResponse:
         response = redirect(presigned)
         response.cache_control.no_store = True
         return response
-    if path is None or not path.is_file():
+    if path is None:
         abort(HTTPStatus.NOT_FOUND, _GONE)
     if request.method == "HEAD":
         return _file(wanted.name, io.FileIO(path))
