@@ -150,7 +150,6 @@ def states(machine: Machine) -> dict[str, int]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.xdist_group("machine")  # one whole machine at a time: each needs both cores
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_every_story_settles_and_arrives_once(
     tmp_path: Path, places: Places, database: str, request: pytest.FixtureRequest

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.timeout(180)
 
 COMMAND = [sys.executable, "-m", "service.cli", "demo"]
 
