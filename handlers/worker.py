@@ -12,7 +12,8 @@ from typing import Any
 
 import sentry_sdk
 import structlog
-from rq import Worker
+from redis.client import Pipeline
+from rq import Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -73,6 +74,11 @@ class StepWorker(Worker):
             work_horse_killed_handler=_report_killed,
         )
         self.grace = settings.stop_grace_seconds
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Says that the worker is alive, and signs on anew: a queue that was flushed has forgotten it."""
+        super().heartbeat(timeout, pipeline)
+        worker_registration.register(self, pipeline)
 
     def handle_warm_shutdown_request(self) -> None:
         """Starts the grace of the step that is running."""

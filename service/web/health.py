@@ -52,7 +52,8 @@ def _queue_answers(relay: Relay) -> bool:
 
 
 def _workers_live(relay: Relay) -> bool:
-    return all(Worker.count(queue=relay.queue.queue(kind)) > 0 for kind in StepKind)
+    # not Worker.count: it counts those, too, that were killed and so could not sign off
+    return all(Worker.all(queue=relay.queue.queue(kind)) for kind in StepKind)
 
 
 def _write_and_look(relay: Relay) -> bool:
