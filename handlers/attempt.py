@@ -67,6 +67,11 @@ class Attempt:
             self.check()
             yield
             self.check()
+        except Exception as error:
+            self._interruptible = False
+            if self._pending is not None and error is not self._pending:
+                raise self._pending from error  # what the interruption broke on its way is not the reason
+            raise
         finally:
             self._interruptible = False
             self._over.set()

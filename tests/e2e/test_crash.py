@@ -218,7 +218,7 @@ def report(places: Places, havoc: Havoc, seconds: float, database: str) -> None:
     mails = Counter(mail.message["Message-ID"] for mail in places.mailbox.messages)
     webhooks = len(places.sink.deliveries) - STORIES
     assert len(mails) == STORIES
-    print(
+    print(  # noqa: T201  the count is a result of the test, shown by -rP
         f"\n{database}: {STORIES} stories in {seconds:.1f} s, {havoc.done['kill']} workers killed, "
         f"{havoc.done['flush']} queues flushed; repeats: Slack {slack}, e-mail {mails.total() - STORIES} "
         f"(same Message-ID), webhook {webhooks} (same webhook-id)"

@@ -205,6 +205,19 @@ def test_a_transfer_is_told_why_it_has_to_stop(world: World) -> None:
     assert row(world, step).state == "queued"
 
 
+def test_what_an_interruption_breaks_is_not_a_mistake_of_ours(world: World) -> None:
+    (step,) = add(world)
+
+    def work(_relay: Relay, _step: ClaimedStep, attempt: Attempt) -> Done:
+        attempt._interruptible = False
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError("the transfer was stopped")
+
+    run(world, step, work)
+    after = row(world, step)
+    assert (after.state, after.attempts, after.last_error) == ("queued", 0, None)
+
+
 @pytest.fixture
 def hasty(tmp_path, database_url: str) -> Iterator[World]:
     env = {"STORYRELAY_LEASE_RENEWAL_SECONDS": "0.05", "STORYRELAY_STEP_TIMEOUT_SECONDS": "0.2"}

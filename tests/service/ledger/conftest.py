@@ -17,7 +17,9 @@ def at(seconds: float) -> datetime:
 def story(ledger: Ledger) -> int:
     with ledger.write() as tx:
         key = stories.add(
-            tx, NewStory("sub-1", Origin.TRACKED, StoryState.OPEN, story_id="story-1", next_poll_at=NOON), NOON
+            tx,
+            NewStory("sub-1", Origin.TRACKED, StoryState.OPEN, story_id="story-1", next_poll_at=NOON),
+            NOON,
         )
     assert key is not None
     return key

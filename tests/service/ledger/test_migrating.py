@@ -40,8 +40,14 @@ def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
-    with pytest.raises(sa.exc.IntegrityError), ledger.write() as tx:
-        tx.execute(sa.text("INSERT INTO heartbeats (name, at) VALUES ('a', '2026-01-01T00:00:00.000000+00:00')"))
-        tx.execute(sa.text("INSERT INTO heartbeats (name, at) VALUES ('a', '2026-01-01T00:00:00.000000+00:00')"))
+    beat = sa.text("INSERT INTO heartbeats (name, at) VALUES ('a', '2026-01-01T00:00:00.000000+00:00')")
+
+    def twice() -> None:
+        with ledger.write() as tx:
+            tx.execute(beat)
+            tx.execute(beat)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        twice()
     with ledger.read() as tx:
         assert tx.execute(sa.text("SELECT count(*) FROM heartbeats")).scalar_one() == 0

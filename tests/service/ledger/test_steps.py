@@ -60,7 +60,12 @@ def test_a_step_goes_from_pending_to_done_and_its_attempt_is_kept(ledger: Ledger
     assert state_of(ledger, story) == (StepState.DONE, 1)
     with ledger.read() as tx:
         (attempt,) = reports.attempts_of(tx, story)
-    assert (attempt.outcome, attempt.detail, attempt.started_at, attempt.ended_at) == ("done", "fine", at(0), at(1))
+    assert (attempt.outcome, attempt.detail, attempt.started_at, attempt.ended_at) == (
+        "done",
+        "fine",
+        at(0),
+        at(1),
+    )
 
 
 def test_a_step_is_not_due_before_its_time(ledger: Ledger, story: int) -> None:
@@ -111,7 +116,9 @@ def test_only_one_of_many_jobs_for_a_step_claims_it(ledger: Ledger, story: int) 
     assert len(claims) == 6
 
 
-def test_a_lapsed_lease_is_taken_over_and_the_first_worker_can_record_nothing(ledger: Ledger, story: int) -> None:
+def test_a_lapsed_lease_is_taken_over_and_the_first_worker_can_record_nothing(
+    ledger: Ledger, story: int
+) -> None:
     first = running(ledger, story)
     assert claim(ledger, first.id, 59) is None
     second = claim(ledger, first.id, 61)
@@ -151,7 +158,9 @@ def test_a_failure_spends_an_attempt_and_a_wait_does_not(ledger: Ledger, story: 
     assert third.waits == 1
 
 
-def test_lost_jobs_are_brought_back_once_an_interval_without_a_new_generation(ledger: Ledger, story: int) -> None:
+def test_lost_jobs_are_brought_back_once_an_interval_without_a_new_generation(
+    ledger: Ledger, story: int
+) -> None:
     step_id = ask(ledger, story)
     take(ledger, FETCH)
     with ledger.write() as tx:
@@ -201,7 +210,9 @@ def test_a_wanted_repeat_starts_the_schedule_anew(ledger: Ledger, story: int) ->
     assert again.repeat == 1
 
 
-def test_room_counts_queued_and_running_and_a_lane_is_its_dispatchers_alone(ledger: Ledger, story: int) -> None:
+def test_room_counts_queued_and_running_and_a_lane_is_its_dispatchers_alone(
+    ledger: Ledger, story: int
+) -> None:
     with ledger.write() as tx:
         steps.add(tx, [steps.NewStep(SINK, story, revision) for revision in range(1, 7)], NOON)
     taken: list[list[int]] = []
