@@ -13,16 +13,18 @@ from service.domain.schedules import first_poll_delay
 from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
-from service.ledger import Ledger, steps, stories
+from service.ledger import Ledger, LedgerDown, steps, stories
 from service.ledger.stories import NewStory, StoryRow
 from service.settings import Settings
-from service.story_api import Story, StoryApi, StoryApiError, VideoRequest, estimate
+from service.story_api import InvalidRequest, Story, StoryApi, StoryApiError, VideoRequest, estimate
 from service.webhook_url import WebhookUrls
 
 log = structlog.get_logger()
 
 TWIN_WINDOW = timedelta(hours=1)
 """How long an unanswered submission stands in the way of the same request."""
+
+LONGEST_MESSAGE = 2000
 
 
 class AlreadyAsked(Exception):
@@ -69,22 +71,15 @@ class Submission:
         """Submits one story.
 
         Raises AlreadyAsked, and StoryApiError when the API refused it: the row then says `cancelled` and why.
-        A call whose answer never came is no error: the story is `unconfirmed`.
+        A call whose answer never came is no error: the story is `unconfirmed`. LedgerDown after the answer came
+        leaves the story's id in the log.
         """
         submission_id = new_submission_id()
+        webhook_url = self.urls.for_submission(submission_id)  # first: it fails where no key is set
         price = estimate(request).credits
         key = self._write(request, submission_id, price, route, labels or {}, again=again)
-        webhook_url = self.urls.for_submission(submission_id)
-        try:
-            story = self.api.submit(request, webhook_url)
-        except StoryApiError as error:
-            self._record_failure(key, error)
-            if not error.sent:
-                raise
-            log.warning("submission.unconfirmed", submission=submission_id, error=str(error))
-            return Submitted(key, submission_id, None, StoryState.UNCONFIRMED, price, None, webhook_url)
-        row = self._record_answer(key, story)
-        return Submitted(key, submission_id, story.id, row.state, price, story.used_credits, webhook_url)
+        row = self._ask(key, request, webhook_url)
+        return Submitted(key, submission_id, row.story_id, row.state, price, row.used_credits, webhook_url)
 
     def track(self, story_id: str, *, route: str | None = None) -> StoryRow:
         """Adopts a story that somebody else submitted; a known one is only fetched anew. Needs no network."""
@@ -106,6 +101,26 @@ class Submission:
                 stories.change(tx, row.id, now, route=route)
             steps.ask_fetch(tx, row.id, now, now)
             return stories.lock(tx, row.id)
+
+    def _ask(self, key: int, request: VideoRequest, webhook_url: str) -> StoryRow:
+        try:
+            story = self.api.submit(request, webhook_url)
+        except InvalidRequest as error:
+            self._record_failure(key, StoryState.CANCELLED, str(error))
+            raise
+        except StoryApiError as error:
+            state = StoryState.UNCONFIRMED if error.sent else StoryState.CANCELLED
+            row = self._record_failure(key, state, str(error))
+            if not error.sent:
+                raise
+            log.warning("submission.unconfirmed", submission=row.submission_id, error=str(error))
+            return row
+        try:
+            return self._record_answer(key, story)
+        except LedgerDown:
+            do = f"storyrelay track {story.id}"
+            log.error("submission.answer_not_recorded", story=story.id, do=do)  # noqa: TRY400  the error goes up
+            raise
 
     def _write(
         self,
@@ -154,7 +169,12 @@ class Submission:
                 values |= {"state": StoryState.OPEN, "next_poll_at": self._first_poll(row, now)}
             elif row.story_id != story.id:
                 # a webhook named another id before this answer came: the answer is the truth
-                values |= {"state": StoryState.OPEN, "next_poll_at": now}
+                values |= {
+                    "state": StoryState.OPEN,
+                    "next_poll_at": now,
+                    "not_found": 0,
+                    "not_found_since": None,
+                }
             stories.change(tx, key, now, **values)
             return stories.lock(tx, key)
 
@@ -166,13 +186,13 @@ class Submission:
         steps.ask_fetch(tx, known.id, now, now)
         return stories.lock(tx, known.id)
 
-    def _record_failure(self, key: int, error: StoryApiError) -> None:
+    def _record_failure(self, key: int, state: StoryState, message: str) -> StoryRow:
         now = self.now()
-        state = StoryState.UNCONFIRMED if error.sent else StoryState.CANCELLED
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
-            if row.state == StoryState.SUBMITTING:
-                stories.change(tx, key, now, state=state, message=str(error))
+            if row.state == StoryState.SUBMITTING:  # else a webhook came already, which knows better
+                stories.change(tx, key, now, state=state, message=message[:LONGEST_MESSAGE])
+            return stories.lock(tx, key)
 
     def _first_poll(self, row: StoryRow, now: datetime) -> datetime:
         if row.webhook_at is not None:

@@ -182,7 +182,7 @@ def test_a_meter_forgets_rather_than_grows() -> None:
 
 
 def test_a_locked_ledger_is_told_and_the_next_try_works(
-    make: MakeWorld, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: MakeWorld, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_MS", 50)
     world = make(sqlite_url)
