@@ -1,6 +1,7 @@
 """The download step: brings the video into the store, whole and checked, with its poster and captions."""
 
 import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
     if row.state != StoryState.SETTLING or row.revision != step.revision:
         return
     stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message)
+    _part(relay.video_store().incoming, step).discard()
     trouble = Trouble(
         key=f"{NoticeKind.STORY_GIVEN_UP}/{row.id}/{step.revision}",
         kind=NoticeKind.STORY_GIVEN_UP,
@@ -77,13 +79,14 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
     store.incoming.mkdir(parents=True, exist_ok=True)
     story = parse_story(row.snapshot)
     with contextlib.ExitStack() as cleanup:
-        downloaded, story = _download(relay, step, story, store.incoming, attempt)
+        part = cleanup.enter_context(_own_part(store.incoming, step))
+        downloaded, story = _download(relay, part, story, attempt)
         limits = VideoLimits(
             max_bytes=relay.settings.max_video_bytes, max_seconds=relay.settings.max_video_seconds
         )
         picture = downloaded.path.with_suffix(".jpg")
-        cleanup.callback(_discard, downloaded.path)
-        cleanup.callback(_discard, picture)
+        cleanup.callback(part.discard)
+        cleanup.callback(picture.unlink, missing_ok=True)
         attempt.check()
         facts, poster = examine(downloaded.path, picture, limits)
         attempt.check()
@@ -116,24 +119,40 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
     return Done(said, record=_stored(video, _deliveries(relay, row, step.revision)))
 
 
-def _download(
-    relay: Relay, step: ClaimedStep, story: Story, folder: Path, attempt: Attempt
-) -> tuple[Downloaded, Story]:
+@contextlib.contextmanager
+def _own_part(folder: Path, step: ClaimedStep) -> Iterator[PartFile]:
+    """The step's part file, locked within the block: no other worker writes before it is renamed."""
+    with contextlib.ExitStack() as held:
+        try:
+            part = held.enter_context(_part(folder, step))
+        except PartBusy:
+            # a worker that lost its lease still writes there: leave it its file
+            part = held.enter_context(
+                PartFile(folder / f"{step.story}-r{step.revision}-g{step.generation}.part")
+            )
+        yield part
+
+
+def _part(folder: Path, step: ClaimedStep) -> PartFile:
+    return PartFile(folder / f"{step.story}-r{step.revision}.part")
+
+
+def _download(relay: Relay, part: PartFile, story: Story, attempt: Attempt) -> tuple[Downloaded, Story]:
     """Downloads the story's video; asks for a fresh address as often as the settings allow."""
     for _ in range(relay.settings.download_fresh_urls):
         try:
-            return _transfer(relay, step, story, folder, attempt), story
+            return _transfer(relay, part, story, attempt), story
         except HttpStatus as error:
             if error.status not in STALE_URL:
                 raise _transfer_failure(error) from error
             story = _refreshed(relay, attempt)
     try:
-        return _transfer(relay, step, story, folder, attempt), story
+        return _transfer(relay, part, story, attempt), story
     except HttpStatus as error:
         raise _transfer_failure(error) from error
 
 
-def _transfer(relay: Relay, step: ClaimedStep, story: Story, folder: Path, attempt: Attempt) -> Downloaded:
+def _transfer(relay: Relay, part: PartFile, story: Story, attempt: Attempt) -> Downloaded:
     if not story.video_url:
         raise StepFailed("the Story API gives no address for the video any more")
     settings = relay.settings
@@ -143,15 +162,8 @@ def _transfer(relay: Relay, step: ClaimedStep, story: Story, folder: Path, attem
         window=settings.download_rate_window,
     )
     client = relay.untrusted_http(attempt.stop_reason)
-    name = f"{step.story}-r{step.revision}"
     try:
-        try:
-            return client.download(story.video_url, PartFile(folder / f"{name}.part"), limits)
-        except PartBusy:
-            # a worker that lost its lease still writes there: leave it its file
-            return client.download(
-                story.video_url, PartFile(folder / f"{name}-g{step.generation}.part"), limits
-            )
+        return client.download(story.video_url, part, limits)
     except (HttpStatus, DiskFull):
         raise
     except OutboundError as error:
@@ -178,11 +190,6 @@ def _refreshed(relay: Relay, attempt: Attempt) -> Story:
         met = api_failure(error)
         # the Story API's trouble is no reason to pause the download lane
         raise StepFailed(f"no fresh address for the video: {met}", retry_after=met.retry_after) from error
-
-
-def _discard(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}.json").unlink(missing_ok=True)
 
 
 def _stored(video: VideoRow, deliveries: list[steps.NewStep]) -> Record:

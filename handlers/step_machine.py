@@ -148,7 +148,8 @@ class StepMachine:
         settings = self.relay.settings
         with self.relay.ledger.write() as tx:
             state = lanes.lock(tx, step.lane)
-            if failure.retry_after is not None:
+            # videos lie on any host, and none of them may hold up the others
+            if failure.retry_after is not None and step.lane.kind != StepKind.DOWNLOAD:
                 wait = min(failure.retry_after, settings.retry_after_max)
                 lanes.hold_until(tx, step.lane, now + timedelta(seconds=wait))
             if state.circuit == Circuit.OPEN:
