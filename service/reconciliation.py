@@ -28,9 +28,16 @@ SUBMITTING_SECONDS = 300.0
 """A submit call takes a minute at most: a row that still says `submitting` after this lost its process."""
 
 
+_UNCONFIRMED = (
+    "The submit call got no answer and no webhook came since. The Story API lists no stories, so whether it runs "
+    "can't be found out here: look in the provider's console. If it is there, `storyrelay track ID` adopts it; else "
+    "submit it again."
+)
+
+
 @dataclass(frozen=True)
 class Reconciled:
-    """What one pass did: the story names that it polls, gave up, or holds for unconfirmed."""
+    """What one pass did: the story names that it polls, gave up, or tells people of as unconfirmed."""
 
     polled: Sequence[str]
     given_up: Sequence[str]
@@ -84,8 +91,8 @@ class Reconciliation:
 
     def _doubt_submitting(self, now: datetime) -> None:
         before = now - timedelta(seconds=SUBMITTING_SECONDS)
-        with self.ledger.write() as tx:
-            for silent in stories.silent_submissions(tx, StoryState.SUBMITTING, before):
+        for silent in self._silent(StoryState.SUBMITTING, before):
+            with self.ledger.write() as tx:
                 row = stories.lock(tx, silent.id)
                 if row.state == StoryState.SUBMITTING:
                     message = "the submitting process ended before the Story API's answer was recorded"
@@ -93,16 +100,22 @@ class Reconciliation:
 
     def _report_unconfirmed(self, now: datetime) -> list[str]:
         before = now - timedelta(seconds=self.settings.unconfirmed_notice_seconds)
-        with self.ledger.write() as tx:
-            silent = stories.silent_submissions(tx, StoryState.UNCONFIRMED, before)
-            for row in silent:
-                text = (
-                    "The submit call got no answer and no webhook came since. The Story API lists no stories, so "
-                    "whether it runs can't be found out here: look in the provider's console. If it is there, "
-                    "`storyrelay track ID` adopts it; else submit it again."
-                )
-                self._tell(tx, row, NoticeKind.STORY_UNCONFIRMED, "Submission never confirmed", text, now)
-        return [row.submission_id for row in silent]
+        kind = NoticeKind.STORY_UNCONFIRMED
+        told = []
+        for silent in self._silent(StoryState.UNCONFIRMED, before, kind):
+            with self.ledger.write() as tx:
+                row = stories.lock(tx, silent.id)
+                if row.state == StoryState.UNCONFIRMED:
+                    self._tell(tx, row, kind, "Submission never confirmed", _UNCONFIRMED, now)
+                    told.append(row.submission_id)
+        return told
+
+    def _silent(
+        self, state: StoryState, before: datetime, untold: NoticeKind | None = None
+    ) -> list[StoryRow]:
+        # a look that is nearly always empty: it must not keep webhooks waiting for SQLite's one writer
+        with self.ledger.read() as tx:
+            return stories.silent_submissions(tx, state, before, untold)
 
     def _tell(
         self, tx: sa.Connection, row: StoryRow, kind: NoticeKind, title: str, text: str, now: datetime

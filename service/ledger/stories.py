@@ -1,5 +1,6 @@
 """Stories in the ledger: how they come in, what the Story API said of them, how they end."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from service.domain.notices import NoticeKind
 from service.domain.states import (
     ENDED_STEPS,
     UNFINISHED_STORIES,
@@ -16,7 +18,7 @@ from service.domain.states import (
     StoryState,
 )
 from service.ledger.engine import insert
-from service.ledger.tables import rates, steps, stories, videos
+from service.ledger.tables import notices, rates, steps, stories, videos
 
 
 class Answer(Protocol):
@@ -233,7 +235,7 @@ def free_slots(tx: sa.Connection, name: str, wanted: int, rate: float, now: date
     tx.execute(insert(tx, rates).values(name=name, next_at=now).on_conflict_do_nothing())
     held = sa.select(rates.c.next_at).where(rates.c.name == name).with_for_update()
     first = max(now, tx.execute(held).scalar_one())
-    room = int(max(0.0, 10 - (first - now).total_seconds()) * rate)
+    room = math.ceil(max(0.0, 10 - (first - now).total_seconds()) * rate)  # also below one in 10 s
     return [first + timedelta(seconds=n / rate) for n in range(min(wanted, room))]
 
 
@@ -244,9 +246,21 @@ def use_slots(tx: sa.Connection, name: str, used: Sequence[datetime], rate: floa
         tx.execute(sa.update(rates).where(rates.c.name == name).values(next_at=free))
 
 
-def silent_submissions(tx: sa.Connection, state: StoryState, before: datetime) -> list[StoryRow]:
-    """Submissions that have been in this state since before then."""
-    query = sa.select(stories).where(stories.c.state == state, stories.c.created_at < before).limit(200)
+def silent_submissions(
+    tx: sa.Connection, state: StoryState, before: datetime, untold: NoticeKind | None = None
+) -> list[StoryRow]:
+    """The oldest 200 submissions that have been in this state since before then.
+
+    With `untold`, those of which no such notice tells yet.
+    """
+    query = (
+        sa.select(stories)
+        .where(stories.c.state == state, stories.c.created_at < before)
+        .order_by(stories.c.id)
+        .limit(200)
+    )
+    if untold is not None:
+        query = query.where(~sa.exists().where(notices.c.story == stories.c.id, notices.c.kind == untold))
     return [_row(row) for row in tx.execute(query)]
 
 
