@@ -59,7 +59,7 @@ class Scheduler:
         settings = self.relay.settings
         with self.relay.ledger.write() as tx:
             states = lanes.all_lanes(tx)
-            fingerprints = {state.lane: self.relay.fingerprint(state.lane) or "" for state in states}
+            fingerprints = {state.lane: self.relay.fingerprint(state.lane) for state in states}
             for lane in lanes.close_changed(tx, fingerprints, now):
                 log.info("lane.resumed", lane=str(lane), why="its settings changed")
             for state in lanes.expired(states, now, settings.circuit_off_seconds):
@@ -87,7 +87,7 @@ class Scheduler:
         if finished < MISSED_LEAST or missed <= share * finished:
             return
         text = (
-            f"{missed} of the {finished} stories that finished within a day were noticed only by a poll. "
+            f"No webhook came for {missed} of the {finished} submissions that finished within a day. "
             f"Is {self.relay.settings.public_url} reachable from outside?"
         )
         trouble = Trouble(

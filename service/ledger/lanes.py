@@ -115,8 +115,11 @@ def hold_until(tx: sa.Connection, lane: Lane, until: datetime) -> None:
     tx.execute(sa.update(lanes).where(*_is(lane), later).values(not_before=until))
 
 
-def close_changed(tx: sa.Connection, fingerprints: Mapping[Lane, str], now: datetime) -> list[Lane]:
-    """Closes the circuits that were opened under other settings than today's; returns their lanes."""
+def close_changed(tx: sa.Connection, fingerprints: Mapping[Lane, str | None], now: datetime) -> list[Lane]:
+    """Closes the circuits that were opened under other settings than today's; returns their lanes.
+
+    None is a fingerprint like any other: of lanes that depend on no settings, or whose destination is gone.
+    """
     changed = [
         state.lane
         for state in all_lanes(tx)

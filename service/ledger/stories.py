@@ -313,10 +313,13 @@ def counts(tx: sa.Connection) -> dict[str, int]:
 
 
 def missed_webhooks(tx: sa.Connection, since: datetime) -> tuple[int, int]:
-    """How many stories finished since then, and how many of them only a poll noticed."""
-    query = sa.select(
-        sa.func.count(), sa.func.count(sa.case((stories.c.noticed_by == NoticedBy.POLL, 1)))
-    ).where(stories.c.finished_at >= since)
+    """How many submissions of ours finished since then, and to how many of them no webhook ever came.
+
+    Stories of others are not counted: whether anyone is told of them is not known here.
+    """
+    query = sa.select(sa.func.count(), sa.func.count(sa.case((stories.c.webhook_at.is_(None), 1)))).where(
+        stories.c.finished_at >= since, stories.c.origin == Origin.SUBMITTED
+    )
     row = tx.execute(query).one()
     return row[0], row[1]
 

@@ -138,7 +138,10 @@ class Settings(BaseSettings):
 
     workers_fetch: Count = Field(1, description="Workers that ask the Story API.")
     workers_download: Count = Field(2, description="Workers that download.")
-    workers_deliver: Count = Field(4, description="Workers that publish.")
+    workers_deliver: Count = Field(
+        6,
+        description="Workers that publish; more than `MAX_IN_FLIGHT`, or one slow place holds up the others.",
+    )
     workers_notify: Count = Field(1, description="Workers that send notices.")
     web_threads: Count = Field(4, description="Threads of each web process …")
     media_threads: Count = Field(2, description="… of which so many may serve files; fewer than all.")
