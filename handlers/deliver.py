@@ -12,12 +12,11 @@ from handlers.attempt import Attempt, settle
 from service.connectors import Connector
 from service.domain.delivery import DeliveryFailed, Links, Publication, Reference, StoryFacts, Video
 from service.domain.notices import NoticeKind, Trouble
-from service.domain.states import StepState
 from service.domain.steps import ClaimedStep, Done, Later, Opens, StepFailed
 from service.ledger import lanes, notices, steps, stories
 from service.ledger.stories import StoryRow, VideoRow
 from service.story_api import parse_story
-from service.video_store import ObjectStore
+from service.video_store import ObjectStore, StoreError
 from service.wiring import Relay, Stop, UnknownDestination
 
 EARLIER_REVISION_SECONDS = 5.0
@@ -53,20 +52,25 @@ class StoredFiles:
 def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     """Publishes one revision of a story to one destination. Raises StepFailed."""
     row = attempt.story()
-    if step.revision < row.revision:
-        return Done(f"superseded by revision {row.revision}", remark="superseded", record=settle(step))
     with relay.ledger.read() as tx:
-        earlier = steps.earlier(tx, step)
-    if earlier is not None and earlier[0] == StepState.RUNNING:
+        # not by the story's revision: one whose video turned out the same has no deliveries of its own
+        superseded = steps.is_superseded(tx, step)
+        earlier_runs, earlier_reference = steps.earlier(tx, step)
+    if superseded:
+        return Done("superseded by a later revision", remark="superseded", record=settle(step))
+    if earlier_runs:
         # the two would not see each other's publication and make two
         return Later("an earlier revision is just being published", EARLIER_REVISION_SECONDS)
-    reference = step.reference or (earlier[1] if earlier is not None else {})
     try:
         connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
+        reference = step.reference or earlier_reference
         published = connector.publish(_publication(relay, step, row, attempt, reference))
     except DeliveryFailed as error:
         attempt.check()
         raise failure(error) from error
+    except StoreError as error:
+        attempt.check()
+        raise StepFailed(f"its video can't be read: {error}", permanent=error.permanent) from error
     return Done(
         published.remark or "published",
         record=settle(step),

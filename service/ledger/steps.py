@@ -238,20 +238,21 @@ def save_reference(tx: sa.Connection, step: ClaimedStep, reference: Mapping[str,
         raise LeaseLost
 
 
-def earlier(tx: sa.Connection, step: ClaimedStep) -> tuple[StepState, Mapping[str, Any]] | None:
-    """State and reference of the same work for the revision before, None where there is none."""
-    row = tx.execute(
+def earlier(tx: sa.Connection, step: ClaimedStep) -> tuple[bool, Mapping[str, Any]]:
+    """Of the same work for earlier revisions: whether any is running, and the newest reference that there is."""
+    rows = tx.execute(
         sa.select(steps.c.state, steps.c.reference)
-        .where(
-            steps.c.story == step.story,
-            *_in_lane(step.lane),
-            steps.c.revision < step.revision,
-            steps.c.notice.is_(None),
-        )
+        .where(*_same_work(step), steps.c.revision < step.revision)
         .order_by(steps.c.revision.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else (StepState(row.state), row.reference or {})
+    ).all()
+    running = any(row.state == StepState.RUNNING for row in rows)
+    return running, next((row.reference for row in rows if row.reference), {})
+
+
+def is_superseded(tx: sa.Connection, step: ClaimedStep) -> bool:
+    """Whether the same work is to be done, or was done, for a later revision."""
+    later = sa.exists().where(*_same_work(step), steps.c.revision > step.revision)
+    return bool(tx.execute(sa.select(later)).scalar_one())
 
 
 def end(
@@ -329,6 +330,10 @@ def _time(value: datetime) -> sa.BindParameter[datetime]:
 
 def _in_lane(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:
     return steps.c.kind == lane.kind, steps.c.destination == lane.destination
+
+
+def _same_work(step: ClaimedStep) -> tuple[sa.ColumnElement[bool], ...]:
+    return steps.c.story == step.story, *_in_lane(step.lane), steps.c.notice.is_(None)
 
 
 def _held(step: ClaimedStep) -> tuple[sa.ColumnElement[bool], ...]:
