@@ -1,0 +1,418 @@
+import dataclasses
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from relayed import World, make_world
+
+from handlers.step_machine import StepMachine
+from handlers.worker import HANDLERS
+from service.domain.delivery import DeliveryFailed, Notice, Publication, Published
+from service.domain.states import Circuit, Origin, StepKind, StepState, StoryState
+from service.domain.steps import Lane
+from service.ledger import lanes, notices, steps, stories
+from service.ledger.stories import NewStory, VideoRow
+from service.ledger.tables import steps as table
+from service.replaying import Replaying
+from service.video_store import StoreError
+from service.wiring import Relay
+
+TOML = """
+[destinations.place]
+connector = "archive"
+path = "p"
+[destinations.desk]
+connector = "archive"
+path = "q"
+[[routes]]
+name = "all"
+destinations = ["place"]
+[notices]
+destinations = ["desk"]
+"""
+PLACE = Lane(StepKind.DELIVER, "place")
+SNAPSHOT = {
+    "id": "story-1",
+    "title": "Fox",
+    "idea": "A fox walks home",
+    "status": "success",
+    "aspect_ratio": "9:16",
+    "used_credits": 50,
+    "created_at": "2026-03-01 11:00:00+00:00",
+    "storyboard": {"scenes": [{"name": "one", "narrator": "Once upon a time"}]},
+}
+
+Publish = Callable[[Publication], Published]
+
+
+@dataclass
+class Place:
+    """A connector that shows what it was given and does what the test says."""
+
+    publications: list[Publication] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    publish_as: Publish = lambda _publication: Published(url="https://place.example/1", reference={"id": "1"})
+
+    def publish(self, publication: Publication) -> Published:
+        self.publications.append(publication)
+        return self.publish_as(publication)
+
+    def notify(self, notice: Notice) -> Published:
+        self.notices.append(notice)
+        return Published()
+
+
+class PlacedRelay(Relay):
+    """A relay whose destinations are the test's place."""
+
+    place: Place
+
+    def connector(self, destination: str, stop: Any = None) -> Any:
+        super().connector(destination, stop)  # it has to be configured nevertheless
+        return self.place
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def world_on(url: str, tmp_path: Path, place: Place, **env: str) -> World:
+    world = make_world(tmp_path, url, TOML, env)
+    relay = PlacedRelay(**{each.name: getattr(world.relay, each.name) for each in dataclasses.fields(Relay)})
+    object.__setattr__(relay, "place", place)
+    return dataclasses.replace(world, relay=relay)
+
+
+@pytest.fixture
+def world(tmp_path: Path, sqlite_url: str, place: Place) -> Iterator[World]:
+    world = world_on(sqlite_url, tmp_path, place)
+    yield world
+    world.relay.ledger.close()
+
+
+@pytest.fixture
+def either(tmp_path: Path, database_url: str, place: Place) -> Iterator[World]:
+    """A world on either database."""
+    world = world_on(database_url, tmp_path, place)
+    yield world
+    world.relay.ledger.close()
+
+
+def finished(world: World, revision: int = 1, *, deliver: bool = True) -> int:
+    """A story whose video of this revision is stored and to be delivered; returns the delivery's key."""
+    now, relay = world.clock(), world.relay
+    prefix = f"story-1/r{revision}"
+    relay.video_store().put_bytes(f"{prefix}/video.mp4", b"video %d" % revision, content_type="video/mp4")
+    relay.video_store().put_bytes(f"{prefix}/captions.vtt", b"WEBVTT\n", content_type="text/vtt")
+    with relay.ledger.write() as tx:
+        stories.add(tx, NewStory("sub-1", Origin.TRACKED, StoryState.OPEN, story_id="story-1"), now)
+        row = stories.lock_by_id(tx, "story-1")
+        assert row is not None
+        stories.change(
+            tx, row.id, now, state=StoryState.SETTLING, revision=revision, snapshot=SNAPSHOT, title="Fox",
+            finished_at=now,
+        )  # fmt: skip
+        video = VideoRow(row.id, revision, prefix, "ab" * 32, 7, 1.5, 90, 160, "h264", None, False, True)
+        stories.add_video(tx, video, now)
+        if deliver:
+            steps.add(tx, [steps.NewStep(PLACE, row.id, revision, route="all")], now)
+        wanted = table.c.kind == StepKind.DELIVER, table.c.revision == revision
+        return tx.execute(sa.select(table.c.id).where(*wanted)).scalar_one_or_none() or 0
+
+
+def run(world: World, step: int) -> None:
+    """Runs the step now, whatever its schedule says."""
+    with world.relay.ledger.write() as tx:
+        tx.execute(
+            sa.update(table).where(table.c.id == step, table.c.state == "pending").values(state="queued")
+        )
+    StepMachine(world.relay, HANDLERS).run(step)
+
+
+def step_row(world: World, step: int) -> sa.Row[Any]:
+    with world.relay.ledger.read() as tx:
+        return tx.execute(sa.select(table).where(table.c.id == step)).one()
+
+
+def set_step(world: World, step: int, **values: Any) -> None:
+    with world.relay.ledger.write() as tx:
+        tx.execute(sa.update(table).where(table.c.id == step).values(**values))
+
+
+def told(world: World) -> list[str]:
+    with world.relay.ledger.read() as tx:
+        return [f"{notice.kind}: {notice.text}" for notice in notices.recent(tx, 50)]
+
+
+def fails(error: Exception) -> Publish:
+    def publish(_publication: Publication) -> Published:
+        raise error
+
+    return publish
+
+
+def test_the_place_gets_the_story_with_all_that_belongs_to_it(either: World, place: Place) -> None:
+    step = finished(either)
+    contents: list[tuple[bytes, str | None]] = []
+
+    def publish(publication: Publication) -> Published:
+        with publication.files.video() as path:
+            contents.append((path.read_bytes(), publication.files.captions()))
+        return Published(url="https://place.example/1", remark="as a link", reference={"id": "1"})
+
+    place.publish_as = publish
+    run(either, step)
+    (publication,) = place.publications
+    story = publication.story
+    assert (story.id, story.title, story.idea, story.aspect_ratio) == (
+        "story-1",
+        "Fox",
+        "A fox walks home",
+        "9:16",
+    )
+    assert [scene.narration for scene in story.scenes] == ["Once upon a time"]
+    assert (publication.route, publication.destination, publication.key) == (
+        "all",
+        "place",
+        "storyrelay-sub-1-place",
+    )
+    assert contents == [(b"video 1", "WEBVTT\n")]
+    assert publication.files.poster() is None
+    assert publication.links.poster is None
+    assert publication.links.video.startswith("https://relay.example/media/")
+    kept = step_row(either, step)
+    assert (kept.state, kept.url, kept.remark, kept.reference) == (
+        "done", "https://place.example/1", "as a link", {"id": "1"},
+    )  # fmt: skip
+    assert either.story("story-1").state == StoryState.SETTLED
+
+
+def test_every_attempt_says_the_same_message(world: World, place: Place) -> None:
+    step = finished(world)
+    place.publish_as = fails(DeliveryFailed("down"))
+    run(world, step)
+    world.clock.move(300)
+    run(world, step)
+    first, second = place.publications
+    assert (first.message_id, first.key, first.links, first.published_at) == (
+        second.message_id, second.key, second.links, second.published_at,
+    )  # fmt: skip
+
+
+def test_a_wanted_repeat_is_another_message_to_the_same_publication(world: World, place: Place) -> None:
+    step = finished(world)
+    run(world, step)
+    for _ in range(2):
+        world.clock.move(60)
+        relay = world.relay
+        Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1)
+        run(world, step)
+    ids = [publication.message_id for publication in place.publications]
+    assert ids == [f"sub-1-{step}", f"sub-1-{step}-1", f"sub-1-{step}-2"]
+    assert [publication.repeat for publication in place.publications] == [0, 1, 2]
+    assert len({publication.key for publication in place.publications}) == 1
+    assert place.publications[1].reference == {"id": "1"}, "it knows what it made before"
+    assert world.story("story-1").state == StoryState.SETTLED
+
+
+def test_what_was_saved_between_the_parts_survives_a_crash(either: World, place: Place) -> None:
+    step = finished(either)
+    pid = os.fork()
+    if pid == 0:
+        crash_half_way(either, place, step)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert (step_row(either, step).state, step_row(either, step).reference) == ("running", {"file": "F1"})
+    run(either, step)
+    assert place.publications == [], "its lease still holds"
+    either.clock.move(61)
+    run(either, step)
+    (publication,) = place.publications
+    assert publication.reference == {"file": "F1"}
+    assert step_row(either, step).reference == {"id": "1"}
+    assert [attempt.outcome for attempt in either.attempts("story-1")] == ["lost", "done"]
+
+
+def crash_half_way(world: World, place: Place, step: int) -> None:
+    """Publishes the first part in this child of fork, and ends."""
+
+    def publish(publication: Publication) -> Published:
+        publication.save({"file": "F1"})
+        os.kill(os.getpid(), signal.SIGKILL)
+        return Published()
+
+    try:
+        place.publish_as = publish
+        run(world, step)
+    finally:
+        os._exit(1)
+
+
+def test_who_lost_the_lease_saves_nothing_more(world: World, place: Place) -> None:
+    step = finished(world)
+
+    def publish(publication: Publication) -> Published:
+        publication.save({"file": "F1"})
+        set_step(world, step, generation=7)  # another worker took it
+        publication.save({"file": "F2"})
+        raise AssertionError("it went on")
+
+    place.publish_as = publish
+    run(world, step)
+    assert (step_row(world, step).reference, step_row(world, step).state) == ({"file": "F1"}, "running")
+
+
+def test_a_failed_attempt_leaves_what_was_saved_to_the_next(world: World, place: Place) -> None:
+    step = finished(world)
+
+    def publish(publication: Publication) -> Published:
+        publication.save({"file": "F1"})
+        raise DeliveryFailed("down")
+
+    place.publish_as = publish
+    run(world, step)
+    run(world, step)
+    assert [publication.reference for publication in place.publications] == [{}, {"file": "F1"}]
+
+
+def test_a_later_revision_knows_what_the_earlier_ones_made(world: World, place: Place) -> None:
+    run(world, finished(world, 1))
+    superseded, third = finished(world, 2), finished(world, 3)
+    run(world, superseded)
+    run(world, third)
+    assert [publication.story.revision for publication in place.publications] == [1, 3]
+    assert place.publications[1].reference == {"id": "1"}, "also beyond one that was never published"
+    assert step_row(world, superseded).remark == "superseded"
+    assert world.story("story-1").state == StoryState.SETTLED
+
+
+def test_a_revision_that_is_late_is_not_published_over_a_later_one(world: World, place: Place) -> None:
+    first, second = finished(world, 1), finished(world, 2)
+    run(world, second)
+    run(world, first)
+    assert [publication.story.revision for publication in place.publications] == [2]
+    assert step_row(world, first).state == "done"
+
+
+def test_a_revision_with_the_same_video_takes_no_delivery_away(world: World, place: Place) -> None:
+    first = finished(world, 1)
+    finished(world, 2, deliver=False)
+    run(world, first)
+    assert [publication.video.sha256 for publication in place.publications] == ["ab" * 32]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_revision_waits_while_an_earlier_one_is_being_published(
+    world: World, place: Place, between: bool
+) -> None:
+    first = finished(world, 1)
+    if between:
+        run(world, finished(world, 2))
+        place.publications.clear()
+    set_step(world, first, state="running", lease_until=world.clock())
+    last = finished(world, 3)
+    run(world, last)
+    waiting = step_row(world, last)
+    assert (place.publications, waiting.state, waiting.attempts, waiting.waits) == ([], "pending", 0, 1)
+    assert (waiting.next_at - world.clock()).total_seconds() == 5
+    set_step(world, first, state="done", reference={"id": "9"})
+    run(world, last)
+    assert [publication.story.revision for publication in place.publications] == [3]
+
+
+def test_a_destination_that_is_configured_no_more_ends_with_a_notice(world: World, place: Place) -> None:
+    step = finished(world)
+    set_step(world, step, destination="plaec")
+    run(world, step)
+    kept = step_row(world, step)
+    assert kept.state == "dead"
+    assert "did you mean 'place'" in kept.last_error
+    assert len(told(world)) == 1
+    assert world.story("story-1").state == StoryState.SETTLED, "the others had it; this one's end is told"
+
+
+def test_a_video_that_is_gone_is_said_as_what_it_is(world: World, place: Place) -> None:
+    step = finished(world)
+    world.relay.video_store().delete("story-1/r1/video.mp4")
+
+    def publish(publication: Publication) -> Published:
+        with publication.files.video():
+            raise AssertionError("there is none")
+
+    place.publish_as = publish
+    run(world, step)
+    kept = step_row(world, step)
+    assert (kept.state, kept.attempts) == ("dead", 1)
+    assert "video can't be read" in kept.last_error
+    assert "mistake" not in kept.last_error
+    assert "delivery_dead" in told(world)[0]
+
+
+def test_a_store_that_is_down_is_tried_again(world: World, place: Place) -> None:
+    step = finished(world)
+    place.publish_as = fails(StoreError("s3://shelf does not answer"))
+    run(world, step)
+    kept = step_row(world, step)
+    assert (kept.state, kept.last_error) == ("pending", "its video can't be read: s3://shelf does not answer")
+
+
+def test_a_video_that_is_gone_from_the_ledger_ends_at_once(world: World, place: Place) -> None:
+    step = finished(world)
+    with world.relay.ledger.write() as tx:
+        tx.execute(sa.text("DELETE FROM videos"))
+    run(world, step)
+    assert step_row(world, step).state == "dead"
+    assert place.publications == []
+
+
+FAILURES: Mapping[str, tuple[DeliveryFailed, str, int]] = {
+    "down": (DeliveryFailed("503"), "pending", 1),
+    "wrong": (DeliveryFailed("404", permanent=True), "dead", 1),
+    "refused": (DeliveryFailed("401", refused=True), "pending", 0),
+}
+
+
+@pytest.mark.parametrize("how", FAILURES)
+def test_each_failure_has_its_consequence(world: World, place: Place, how: str) -> None:
+    error, state, spent = FAILURES[how]
+    step = finished(world)
+    place.publish_as = fails(error)
+    run(world, step)
+    kept = step_row(world, step)
+    assert (kept.state, kept.attempts) == (state, spent)
+    with world.relay.ledger.write() as tx:
+        assert lanes.lock(tx, PLACE).circuit == (Circuit.OPEN if how == "refused" else Circuit.CLOSED)
+    assert world.story("story-1").state == (StoryState.SETTLED if state == "dead" else StoryState.SETTLING)
+
+
+def test_a_delivery_that_died_tells_how_to_go_on_and_another_replay_tells_again(
+    world: World, place: Place
+) -> None:
+    step = finished(world)
+    place.publish_as = fails(DeliveryFailed("gone for good", permanent=True))
+    run(world, step)
+    relay = world.relay
+    Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1, ["place"])
+    run(world, step)
+    assert len(told(world)) == 2
+    assert "gone for good" in told(world)[0]
+    assert "storyrelay replay story-1 --destination place" in told(world)[0]
+    with world.relay.ledger.read() as tx:
+        tellers = tx.execute(sa.select(table.c.id, table.c.destination).where(table.c.kind == "notify")).all()
+    assert {destination for _, destination in tellers} == {"desk"}
+    for key, _ in tellers:
+        run(world, key)
+    assert [notice.kind for notice in place.notices] == ["delivery_dead"] * 2
+
+
+def test_a_second_job_while_the_first_one_works_does_nothing(world: World, place: Place) -> None:
+    step = finished(world)
+    place.publish_as = lambda _: (run(world, step), Published())[1]
+    run(world, step)
+    assert len(place.publications) == 1
+    assert step_row(world, step).state == StepState.DONE
