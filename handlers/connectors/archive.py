@@ -5,6 +5,7 @@ comes last and says by size and SHA-256 what the video must be.
 """
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from service.domain.delivery import DeliveryFailed, Notice, Publication, Publish
 from service.video_store import StoreError, open_store, safe_segment
 
 JSON = "application/json"
+
+_SIGNED = re.compile(r"sig|token|expires|credential|key-pair|policy", re.IGNORECASE)
+"""What the queries of signed addresses have in common (S3, CloudFront, GCS, Azure, and the like)."""
 
 
 class ArchiveOptions(ConnectorOptions):
@@ -145,9 +149,21 @@ def _facts(publication: Publication, *, poster: bool, captions: bool) -> dict[st
         "video": {"file": "video.mp4", **asdict(publication.video)},
         "poster": {"file": "poster.jpg"} if poster else None,
         "captions": {"file": "captions.vtt"} if captions else None,
-        "snapshot": story.pop("snapshot"),
+        "snapshot": _without_signatures(story.pop("snapshot")),
         "story": story,
     }
+
+
+def _without_signatures(value: Any) -> Any:
+    """A JSON value whose signed addresses have lost their query: an archive may be open to all."""
+    if isinstance(value, dict):
+        return {key: _without_signatures(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_signatures(item) for item in value]
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        bare, _, query = value.partition("?")
+        return bare if _SIGNED.search(query) else value
+    return value
 
 
 def _recorded_video(story_json: bytes) -> tuple[int, str] | None:

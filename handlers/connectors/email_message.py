@@ -58,7 +58,7 @@ def compose(envelope: Envelope, letter: Letter) -> EmailMessage:
         message["Cc"] = envelope.cc
     if envelope.reply_to is not None:
         message["Reply-To"] = envelope.reply_to
-    message["Subject"] = letter.subject
+    message["Subject"] = _plain_words(letter.subject)
     message["Date"] = format_datetime(letter.at)
     message["Message-ID"] = message_id(letter.id, envelope.sender)
     if letter.thread:
@@ -68,6 +68,12 @@ def compose(envelope: Envelope, letter: Letter) -> EmailMessage:
     if letter.html:
         message.add_alternative(letter.html, subtype="html")
     return message
+
+
+def _plain_words(subject: str) -> str:
+    # Python's header parser decodes `=?utf-8?q?…?=` in what we give it, line breaks included, and writes these raw
+    # (CVE-2024-6923): a title could begin headers of its own. A word joiner within the mark leaves it a text.
+    return subject.replace("=?", "=\u2060?")
 
 
 def add_poster(message: EmailMessage, jpeg: bytes, cid: str) -> None:

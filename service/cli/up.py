@@ -22,6 +22,7 @@ from service.configuration import load_configuration
 from service.ledger import Ledger
 from service.ledger.migrating import migrate
 from service.observability import configure_logging
+from service.private_folder import make_private
 from service.settings import Settings, load_settings, make_secret_keys
 from service.supervising import Program, Supervisor
 
@@ -51,7 +52,7 @@ def up() -> None:
 def only_one(home: Path) -> Iterator[None]:
     """Holds the folder for this process. Raises AlreadyRunning and changes nothing when another has it."""
     var = home / "var"
-    var.mkdir(parents=True, exist_ok=True)
+    make_private(var)
     with (var / "up.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,8 +44,8 @@ class Interpolation:
     def hide(self, text: str) -> str:
         """Returns the text with `${NAME}` in place of each value that was filled in."""
         for name, value in sorted(self._used.items(), key=lambda item: -len(item[1])):
-            if len(value) >= _SHORTEST_HIDDEN:
-                text = text.replace(value, f"${{{name}}}")
+            for form in _forms(value):
+                text = text.replace(form, f"${{{name}}}")
         return text
 
     def _value(self, place: re.Match[str], at: str) -> str:
@@ -62,3 +62,9 @@ class Interpolation:
             return place[0]
         self._used[name] = self._env[name]
         return self._env[name]
+
+
+def _forms(value: str) -> list[str]:
+    """How a value may stand in a message: whole, as repr has it, or cut after the usual lengths."""
+    whole = {value, repr(value)[1:-1], value[:80], value[:40]}
+    return sorted((form for form in whole if len(form) >= _SHORTEST_HIDDEN), key=len, reverse=True)

@@ -1,5 +1,7 @@
 """What came of the demo, for people and for programs."""
 
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +64,9 @@ class Report:
         grid = Table.grid(padding=(0, 2, 0, 0))
         for name, path, what in self._places():
             grid.add_row(Text(name, style="bold"), Text(shown(path)), Text(what, style="dim"))
-        command = f"STORYRELAY_HOME={shown(self.folder.path)} storyrelay stories"
+        # as it was called: `make demo` puts nothing on the path
+        program = "storyrelay" if shutil.which("storyrelay") else shown(Path(sys.argv[0]).resolve())
+        command = f"STORYRELAY_HOME={shown(self.folder.path)} {program} stories"
         grid.add_row(
             Text("ledger", style="bold"), Text(command, overflow="fold"), Text("and show ID", style="dim")
         )

@@ -1,10 +1,12 @@
 """The emulator as a Flask app."""
 
 import dataclasses
+import ipaddress
 import re
 import time
 from collections import deque
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, jsonify, request
 from pydantic import RootModel, ValidationError
@@ -66,6 +68,7 @@ class Control:
         app.add_url_rule("/_emulator/stories", "stories", self.stories)
         app.add_url_rule("/_emulator/faults", "faults", self.faults)
         app.add_url_rule("/_emulator/faults", "set_faults", self.set_faults, methods=["POST"])
+        app.before_request(_keep_web_pages_out)
 
     def stories(self) -> Response:
         """Every story with its webhooks and their answers."""
@@ -85,6 +88,25 @@ class Control:
         except BadFault as error:
             raise bad_request(str(error)) from None
         return self.faults()
+
+
+def _keep_web_pages_out() -> None:
+    """Takes orders only by address, and only as JSON: a web page in a browser of this machine can do neither."""
+    if not request.path.startswith("/_emulator/"):
+        return
+    host = urlsplit(f"//{request.host}").hostname or ""
+    if host != "localhost" and not _is_address(host):
+        raise bad_request("the control calls are there under the emulator's address only, not under a name")
+    if request.method == "POST" and request.mimetype != "application/json":
+        raise bad_request("send Content-Type: application/json")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _answer_errors(app: Flask) -> None:

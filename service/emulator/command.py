@@ -37,7 +37,9 @@ def _options(**given: object) -> EmulatorOptions:
 
 
 def _print(line: str) -> None:
-    click.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}")
+    # paths come from anybody: an escape sequence in one must not reach the terminal
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in line)
+    click.echo(f"{datetime.now().astimezone():%H:%M:%S} {shown}")
 
 
 @click.command("emulator", help=_HELP)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from service.private_folder import make_private
 from service.problems import Problem, problems_of
 from service.settings.fields import PREFIX, Settings, variable
 from service.settings.values import secret_keys_file
@@ -46,7 +47,7 @@ def make_secret_keys(home: Path) -> Path:
     The file appears whole or not at all, so that processes that start at once agree. Raises OSError.
     """
     path = secret_keys_file(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret_keys-") as draft:  # mode 0600
         draft.write(secrets.token_urlsafe(32) + "\n")
         draft.flush()

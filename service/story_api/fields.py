@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from service.story_api import vocabulary as words
 from service.story_api.refusals import Part
+from service.story_api.texts import storable
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 AN_ADDRESS = "an http:// or https:// address"
@@ -59,6 +60,12 @@ def _address(text: str) -> str:
 
 def _address_or_empty(text: str) -> str:
     return _address(text) if text else text
+
+
+def _sane(text: str) -> str:
+    if storable(text) != text:
+        raise ValueError("allowed: a text without NUL characters and halves of surrogate pairs")
+    return text
 
 
 def _not_blank(text: str) -> str:
@@ -152,11 +159,16 @@ class Elements(Part):
     objects: _Elements = ()
 
 
-Idea = Annotated[str, AfterValidator(_not_blank), Field(description="a text that is not blank")]
-IdeaWithAddress = Annotated[
-    str, AfterValidator(_with_address), Field(description=f"{AN_ADDRESS}, or a text with one in it")
+Idea = Annotated[
+    str, AfterValidator(_sane), AfterValidator(_not_blank), Field(description="a text that is not blank")
 ]
-Text = Annotated[str, Field(description="a text")]
+IdeaWithAddress = Annotated[
+    str,
+    AfterValidator(_sane),
+    AfterValidator(_with_address),
+    Field(description=f"{AN_ADDRESS}, or a text with one in it"),
+]
+Text = Annotated[str, AfterValidator(_sane), Field(description="a text")]
 Flag = Annotated[StrictBool, Field(description="true or false")]
 SceneCount = Annotated[
     StrictInt, Field(ge=1, le=words.MOST_SCENES, description="a whole number, 1 or more (up to a million)")

@@ -1,6 +1,13 @@
 """Gunicorn's settings: few threads in few processes, which answered webhooks fastest and steadiest."""
 
+import socket
+import struct
+from typing import Any
+
 from service.settings import load_settings
+
+RECEIVE_SECONDS = 5
+"""A client that says nothing for so long loses its connection, or a few of them would take every thread."""
 
 _settings = load_settings()
 
@@ -14,3 +21,11 @@ timeout = 60
 graceful_timeout = 25
 accesslog = None  # the application logs what matters; webhook addresses are secrets
 loglevel = "warning"
+control_socket_disable = True  # it would lie outside of the home, one for all gunicorns of a user
+
+
+def post_worker_init(worker: Any) -> None:
+    """Bounds each read of a request: gthread reads in blocking mode, and `timeout` watches the process alone."""
+    for listener in worker.sockets:
+        bound = struct.pack("ll", RECEIVE_SECONDS, 0)  # struct timeval; accepted sockets inherit it
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)

@@ -181,3 +181,18 @@ def test_a_large_video_takes_flat_memory(shelf: Any, place: ArchiveConnector, fo
 def test_options_are_checked(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         ArchiveOptions(**options)
+
+
+def test_signed_addresses_lose_their_query(shelf: Any, place: ArchiveConnector, folder: Path) -> None:
+    snapshot = {
+        "id": "story-1",
+        "video_url": "https://cdn.example/v.mp4?X-Amz-Signature=SIGNED",
+        "storyboard": {"scenes": [{"image_url": "https://cdn.example/i.png?token=T"}]},
+        "idea": "see https://example.com/?sig=1 and https://example.com/page?id=3",
+        "page": "https://example.com/page?id=3",
+    }
+    place.publish(shelf.publication(snapshot=snapshot))
+    kept = json.loads(next(folder.rglob("story.json")).read_text())["snapshot"]
+    assert kept["video_url"] == "https://cdn.example/v.mp4"
+    assert kept["storyboard"]["scenes"][0]["image_url"] == "https://cdn.example/i.png"
+    assert (kept["page"], kept["idea"]) == (snapshot["page"], snapshot["idea"])

@@ -1,3 +1,4 @@
+import dataclasses
 import email.utils
 import ssl
 from collections.abc import Callable, Iterator
@@ -322,3 +323,26 @@ def test_options_are_checked(box: Mailbox, wrong: dict[str, Any], says: str) -> 
 def test_an_insecure_server_may_be_meant(box: Mailbox) -> None:
     assert options(box, host="mail.example.test", insecure=True).security == "none"
     assert "t0ps3cret" not in repr(options(box, username="u", password="t0ps3cret"))
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "=?utf-8?q?x=0D=0AReply-To:_evil@x.test=0D=0AContent-Type:_text/html=0D=0A=0D=0A<a_href=//evil.test>Log_in</a>?=",
+        "=?utf-8?b?eA0KQmNjOiBldmlsQHgudGVzdA==?=",
+        "=?x?q?=ff?= =?utf-8?q?=0D=0A=0D=0Abody?=",
+    ],
+)
+def test_encoded_words_in_a_title_begin_no_headers(
+    shelf: Any, make: Make, box: Mailbox, notice: Notice, title: str
+) -> None:
+    make().publish(shelf.publication(title=title))
+    make().notify(dataclasses.replace(notice, title=title))
+    for mail in box.messages:
+        assert mail.message["Reply-To"] is None
+        assert mail.message["Bcc"] is None
+        assert (
+            mail.message.get_content_type().startswith("multipart/")
+            or mail.message.get_content_type() == "text/plain"
+        )
+        assert "evil" not in str(mail.message.get_body(("plain",)).get_content()).split("=?")[0]  # type: ignore[union-attr]

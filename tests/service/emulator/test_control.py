@@ -1,6 +1,10 @@
 """What the emulator shows of itself."""
 
 import threading
+import urllib.error
+import urllib.request
+
+import pytest
 
 from service.emulator import EmulatorOptions, EmulatorServer, create_app
 
@@ -83,3 +87,18 @@ def test_many_customers_at_once(start):
     assert not failures
     assert len(set(ids)) == 20
     assert all(caller.finished(story_id)["status"] == "success" for story_id in ids)
+
+
+def test_a_web_page_can_neither_look_nor_order(start):
+    caller = start()
+    url = caller.server.url + "/_emulator/"
+    port = caller.server.url.rpartition(":")[2]
+    rebound = urllib.request.Request(url + "stories", headers={"Host": f"evil.example:{port}"})
+    form = urllib.request.Request(
+        url + "faults", data=b'{"webhook-never": 1}', headers={"Content-Type": "text/plain"}
+    )
+    for request in (rebound, form):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=5)
+        assert refused.value.code == 400
+    assert caller.send("GET", url + "faults").json["faults"] == {}
