@@ -57,10 +57,10 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
         superseded = steps.is_superseded(tx, step)
         earlier_runs, earlier_reference = steps.earlier(tx, step)
     if superseded:
-        return Done("superseded by a later revision", remark="superseded", record=settle(step))
+        return Done("superseded by a later revision", remark="superseded", record=settle(step), reached=False)
     if earlier_runs:
         # the two would not see each other's publication and make two
-        return Later("an earlier revision is just being published", EARLIER_REVISION_SECONDS)
+        return Later("an earlier revision is just being published", EARLIER_REVISION_SECONDS, reached=False)
     try:
         connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
         reference = step.reference or earlier_reference

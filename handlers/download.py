@@ -37,6 +37,10 @@ from service.wiring import Relay
 STALE_URL = (403, 404, 410)
 """Answers by which a signed address says that it is over: the story is fetched again for a fresh one."""
 
+GONE_TRIES = 3
+"""Attempts, each with its fresh addresses, after which a video that is not there counts as gone: a content delivery
+network may show a file some seconds after the Story API speaks of it."""
+
 _PERMANENT = (AddressRefused, BadUrl, TooLarge, TooManyRedirects)
 
 
@@ -44,7 +48,7 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
     """Downloads, checks and stores one revision's video. Raises StepFailed."""
     row = attempt.story()
     if step.revision < row.revision:
-        return Done(f"superseded by revision {row.revision}", record=settle(step))
+        return Done(f"superseded by revision {row.revision}", record=settle(step), reached=False)
     try:
         return _bring(relay, step, row, attempt)
     except (DiskFull, StoreFull) as error:
@@ -60,12 +64,13 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
 def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
     """Ends the story with the reason, and tells people."""
     row = stories.lock(tx, step.story_key)
+    _part(relay.video_store().incoming, step).discard()
     if row.state != StoryState.SETTLING or row.revision != step.revision:
+        stories.settle_if_over(tx, row.id, now)  # the revision that overtook this one may have waited for it
         return
     stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message)
-    _part(relay.video_store().incoming, step).discard()
     trouble = Trouble(
-        key=f"{NoticeKind.STORY_GIVEN_UP}/{row.id}/{step.revision}",
+        key=f"{NoticeKind.STORY_GIVEN_UP}/{row.id}/{step.revision}/{step.repeat}",
         kind=NoticeKind.STORY_GIVEN_UP,
         title=f"Video not to be had: {row.title or row.name}",
         text=f"Story {row.name} is finished, but its video could not be taken: {message}",
@@ -80,7 +85,7 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
     story = parse_story(row.snapshot)
     with contextlib.ExitStack() as cleanup:
         part = cleanup.enter_context(_own_part(store.incoming, step))
-        downloaded, story = _download(relay, part, story, attempt)
+        downloaded, story = _download(relay, step, part, story, attempt)
         limits = VideoLimits(
             max_bytes=relay.settings.max_video_bytes, max_seconds=relay.settings.max_video_seconds
         )
@@ -112,10 +117,6 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         has_captions=text is not None,
     )
     said = f"{video.bytes} bytes, {video.seconds:.1f} s, {video.width}×{video.height}"
-    with relay.ledger.read() as tx:
-        before = stories.read_video(tx, row.id, step.revision - 1)
-    if before is not None and before.sha256 == video.sha256:
-        return Done(f"{said}: the same video as before", record=_stored(video, []))
     return Done(said, record=_stored(video, _deliveries(relay, row, step.revision)))
 
 
@@ -137,7 +138,9 @@ def _part(folder: Path, step: ClaimedStep) -> PartFile:
     return PartFile(folder / f"{step.story}-r{step.revision}.part")
 
 
-def _download(relay: Relay, part: PartFile, story: Story, attempt: Attempt) -> tuple[Downloaded, Story]:
+def _download(
+    relay: Relay, step: ClaimedStep, part: PartFile, story: Story, attempt: Attempt
+) -> tuple[Downloaded, Story]:
     """Downloads the story's video; asks for a fresh address as often as the settings allow."""
     for _ in range(relay.settings.download_fresh_urls):
         try:
@@ -149,6 +152,8 @@ def _download(relay: Relay, part: PartFile, story: Story, attempt: Attempt) -> t
     try:
         return _transfer(relay, part, story, attempt), story
     except HttpStatus as error:
+        if error.status in STALE_URL and step.attempts < GONE_TRIES:
+            raise StepFailed(str(error), retry_after=error.retry_after) from error
         raise _transfer_failure(error) from error
 
 
@@ -196,7 +201,9 @@ def _stored(video: VideoRow, deliveries: list[steps.NewStep]) -> Record:
     def record(tx: sa.Connection, now: datetime) -> None:
         stories.add_video(tx, video, now)
         row = stories.lock(tx, video.story)
-        if row.revision == video.revision and row.state == StoryState.SETTLING:
+        overtaken = row.revision != video.revision or row.state != StoryState.SETTLING
+        # decided here, under the lock: what was delivered before may have been overtaken while we downloaded
+        if not overtaken and stories.delivered_sha256(tx, video.story, video.revision) != video.sha256:
             steps.add(tx, deliveries, now)
         stories.settle_if_over(tx, video.story, now)
 

@@ -30,7 +30,7 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     """Asks once. Raises StepFailed for what the Story API or the way to it does wrong."""
     row = attempt.story()
     if row.story_id is None:
-        return Done("the story's id is not known yet")
+        return Done("the story's id is not known yet", reached=False)
     try:
         story = relay.story_api(attempt.stop_reason).get(row.story_id)
     except NotFound:
@@ -91,7 +91,8 @@ def _progressed(step: ClaimedStep, story: Story, polls: Relay | None) -> Record:
                 jitter=settings.retry_jitter,
             )
             next_poll_at = now + timedelta(seconds=delay)
-            stories.change(tx, row.id, now, state=StoryState.OPEN, next_poll_at=next_poll_at)
+            opened = {} if row.state == StoryState.OPEN else {"open_since": now}
+            stories.change(tx, row.id, now, state=StoryState.OPEN, next_poll_at=next_poll_at, **opened)
 
     return record
 
@@ -102,7 +103,9 @@ def _finished(step: ClaimedStep, story: Story, video_url: str) -> Record:
         stories.record_answer(tx, row, story, story.status_text, now)
         stories.change(tx, row.id, now, next_poll_at=None)
         identity = video_identity(video_url)
-        if row.state in _ENDED_BY_US or identity == row.video_identity:
+        # a story that was open again was made anew, though its video may have the same address
+        same = identity == row.video_identity and row.state != StoryState.OPEN
+        if row.state in _ENDED_BY_US or same:
             return
         revision = row.revision + 1
         stories.change(
@@ -163,13 +166,17 @@ def _not_found(relay: Relay, step: ClaimedStep, row: StoryRow) -> Done | Later:
         return Done(said, record=_unknown(relay, step))
     # hints may have used up the tries sooner than the time: then the rest of the time is waited for
     pause = min(pauses[min(row.not_found, len(pauses) - 1)], max(left, pauses[0]))
-    return Later(said, pause, record=_missed(step, since))
+    return Later(said, pause, record=_missed(step, since, relay.settings.poll_max_seconds))
 
 
-def _missed(step: ClaimedStep, since: datetime) -> Record:
+def _missed(step: ClaimedStep, since: datetime, longest: float) -> Record:
     def record(tx: sa.Connection, now: datetime) -> None:
         row = stories.lock(tx, step.story_key)
-        stories.change(tx, row.id, now, not_found=row.not_found + 1, not_found_since=since, next_poll_at=None)
+        # the poll is for the case that the Story API then falls silent: it comes sooner than the last retries
+        next_poll_at = now + timedelta(seconds=longest)
+        stories.change(
+            tx, row.id, now, not_found=row.not_found + 1, not_found_since=since, next_poll_at=next_poll_at
+        )
 
     return record
 

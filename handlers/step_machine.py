@@ -14,7 +14,7 @@ from service.domain.notices import NoticeKind, Trouble
 from service.domain.schedules import circuit_should_open, retry_delay
 from service.domain.states import Circuit, Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, LeaseLost, Opens, Released, StepFailed
-from service.ledger import lanes, notices, steps, stories
+from service.ledger import LedgerDown, lanes, notices, steps, stories
 from service.observability import redact
 from service.wiring import Relay
 
@@ -63,6 +63,10 @@ class StepMachine:
             self._fail(step, failure)
         except LeaseLost:
             raise
+        except LedgerDown as error:
+            # neither the place's fault nor the step's; if giving it back fails as well, its lease lapses
+            log.warning("ledger.down", step=step.id, error=type(error).__name__)
+            self._release(step, "the ledger did not answer")
         except Exception as bug:
             sentry_sdk.capture_exception(bug)
             log.exception("step.mistake", step=step.id, lane=str(step.lane))
@@ -89,19 +93,20 @@ class StepMachine:
                 steps.end_attempt(tx, step, now, Outcome.DONE, _detail(answer.detail))
             else:
                 next_at = now + timedelta(seconds=answer.seconds)
-                steps.postpone(tx, step, next_at, spends=False, waits=True, error=None)
+                steps.postpone(tx, step, now, next_at, spends=False, waits=True, error=None)
                 steps.end_attempt(tx, step, now, Outcome.WAITED, _detail(answer.detail))
             if answer.record is not None:
                 answer.record(tx, now)
         log.info(
             "step.done" if isinstance(answer, Done) else "step.waits", **_facts(step), detail=answer.detail
         )
-        self._recover(step.lane)
+        if answer.reached:
+            self._recover(step.lane)
 
     def _release(self, step: ClaimedStep, why: str) -> None:
         now = self.relay.now()
         with self.relay.ledger.write() as tx:
-            steps.postpone(tx, step, now, spends=False, error=None)
+            steps.postpone(tx, step, now, now, spends=False, error=None)
             steps.end_attempt(tx, step, now, Outcome.RELEASED, why)
         log.info("step.released", **_facts(step))
 
@@ -115,7 +120,7 @@ class StepMachine:
             self._bury(step, message, now)
         else:
             with self.relay.ledger.write() as tx:
-                steps.postpone(tx, step, now + timedelta(seconds=delay), spends=spends, error=message)
+                steps.postpone(tx, step, now, now + timedelta(seconds=delay), spends=spends, error=message)
                 steps.end_attempt(tx, step, now, Outcome.RETRY, message)
             log.warning("step.failed", **_facts(step), error=message, again_in=round(delay, 1))
         self._judge_lane(step.lane, now)

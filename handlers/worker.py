@@ -13,7 +13,7 @@ from typing import Any
 import sentry_sdk
 import structlog
 from redis.client import Pipeline
-from rq import Worker, worker_registration
+from rq import Queue, Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -74,6 +74,7 @@ class StepWorker(Worker):
             work_horse_killed_handler=_report_killed,
         )
         self.grace = settings.stop_grace_seconds
+        self.own_pid = os.getpid()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Says that the worker is alive, and signs on anew: a queue that was flushed has forgotten it."""
@@ -85,6 +86,11 @@ class StepWorker(Worker):
         timer = threading.Timer(self.grace, self._release_horse)
         timer.daemon = True
         timer.start()
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """Runs the job in its process, which is told to stop when its worker is killed: nobody watches it then."""
+        die_with_parent(self.own_pid)
+        super().main_work_horse(job, queue)
 
     def _release_horse(self) -> None:
         if self.horse_pid:
@@ -136,15 +142,16 @@ class WorkerPool:
             self._start(kind)
 
     def _start(self, kind: StepKind) -> None:
+        pool = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._work(kind)
+            self._work(kind, pool)
         self._slots[pid] = (kind, time.monotonic())
 
-    def _work(self, kind: StepKind) -> None:
+    def _work(self, kind: StepKind, pool: int) -> None:
         status = 1
         try:
-            die_with_parent()
+            die_with_parent(pool)
             os.setpgrp()  # a terminal's Ctrl-C is for the pool, which passes it on once
             self._signals.leave()
             structlog.contextvars.bind_contextvars(worker=f"{kind}-{os.getpid()}")
@@ -155,7 +162,10 @@ class WorkerPool:
 
     def _reap(self, *, again: bool) -> None:
         for pid, status in _ended_children():
-            kind, started = self._slots.pop(pid)
+            slot = self._slots.pop(pid, None)
+            if slot is None:  # as process 1 of a container we inherit the work horses of killed workers
+                continue
+            kind, started = slot
             if again:
                 log.error("worker.ended", kind=str(kind), pid=pid, status=status)
                 pause = 0.0 if time.monotonic() - started > CALM else CALM

@@ -19,7 +19,8 @@ GROUP = "storyrelay.connectors"
 @dataclass(frozen=True)
 class ConnectorTools:
     """What every connector may use: its destination's name, the outbound HTTP seam (the operator's own
-    addresses, so unfiltered), the folder that relative paths in the settings mean, and the clock (UTC)."""
+    addresses, so unfiltered), the folder that relative paths in the settings mean, and the clock (UTC).
+    """
 
     destination: str
     http: HttpClient

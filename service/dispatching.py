@@ -43,8 +43,10 @@ class Dispatcher:
     def sweep(self) -> int:
         """Dispatches all that is due and enqueues again what got lost; returns how many steps."""
         now = self.now()
+        waiting = self._waiting()
         with self.ledger.write() as tx:
-            stale = steps.take_stale(tx, now, self.settings.requeue_seconds, STALE_BATCH)
+            patient = [kind for kind in StepKind if waiting[kind] >= max(1, steps.queued(tx, kind))]
+            stale = steps.take_stale(tx, now, self.settings.requeue_seconds, STALE_BATCH, patient)
         if stale:
             log.warning("steps.brought_back", count=len(stale))
             self._try_enqueue(stale)
@@ -57,6 +59,13 @@ class Dispatcher:
         destination = self.configuration.destinations.get(lane.destination)
         own = destination.max_in_flight if destination is not None else None
         return own or self.settings.max_in_flight
+
+    def _waiting(self) -> dict[StepKind, int]:
+        """How many jobs wait by kind; none where the queue does not answer."""
+        try:
+            return {kind: self.queue.depth(kind) for kind in StepKind}
+        except QueueDown:
+            return dict.fromkeys(StepKind, 0)
 
     def _due_lanes(self, now: datetime) -> list[Lane]:
         with self.ledger.read() as tx:

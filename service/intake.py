@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -173,7 +173,7 @@ def _match_route(
     return row.id, verdict
 
 
-def _first_text(places: list[Mapping[str, Any]], names: tuple[str, ...]) -> str | None:
+def _first_text(places: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> str | None:
     for place in places:
         for name in names:
             found = text(place.get(name), LONGEST_ID + 1)

@@ -13,14 +13,19 @@ from types import FrameType
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def die_with_parent() -> None:
-    """Has the kernel send this process SIGTERM when its parent ends, even by SIGKILL; elsewhere nothing happens."""
+def die_with_parent(parent: int) -> None:
+    """Has the kernel send this process SIGTERM when its parent ends, even by SIGKILL; elsewhere nothing happens.
+
+    For a new child of fork; `parent` is the process that forked it, which may have ended in between.
+    """
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class SignalInbox:

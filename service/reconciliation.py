@@ -75,7 +75,7 @@ class Reconciliation:
         return [row.name for row in silent], [row.name for row in old]
 
     def _is_too_old(self, row: StoryRow, now: datetime) -> bool:
-        due = row.created_at + timedelta(seconds=self.settings.poll_give_up_seconds)
+        due = (row.open_since or row.created_at) + timedelta(seconds=self.settings.poll_give_up_seconds)
         # nobody is given up unasked: a service, or a Story API, that was down at the time has a day to look once more
         asked = row.polls > 0 and row.updated_at > due
         return now > due and (asked or now > due + LAST_LOOK)
@@ -120,7 +120,7 @@ class Reconciliation:
     def _tell(
         self, tx: sa.Connection, row: StoryRow, kind: NoticeKind, title: str, text: str, now: datetime
     ) -> None:
-        key = f"{kind}/{row.id}"
+        key = f"{kind}/{row.id}/{row.open_since or ''}"
         trouble = Trouble(key, kind, f"{title}: {row.title or row.name}", text, story=row.id)
         if notices.add(tx, trouble, self.configuration.notices, now):
             log.warning("notice", kind=kind, story=row.name, text=text)

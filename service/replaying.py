@@ -181,7 +181,7 @@ def _again(tx: sa.Connection, step: StepRow, now: datetime) -> Redone:
 
 
 def _reopen(tx: sa.Connection, row: StoryRow, now: datetime, state: StoryState, **values: object) -> None:
-    stories.change(tx, row.id, now, state=state, message=None, **values)
+    stories.change(tx, row.id, now, state=state, message=None, open_since=now, **values)
 
 
 def _of_newest_revision(latest: Mapping[str, StepRow]) -> list[str]:

@@ -10,6 +10,7 @@ import structlog
 from service.domain.notices import NoticeKind, Trouble
 from service.ledger import LedgerDown, lanes, notices, reports, stories
 from service.reconciliation import Reconciliation
+from service.video_store import StoreError
 from service.wiring import Relay
 
 log = structlog.get_logger()
@@ -17,6 +18,7 @@ log = structlog.get_logger()
 HEARTBEAT = "scheduler"
 HEARTBEAT_SECONDS = 5.0
 MISSED_WINDOW = timedelta(hours=24)
+CLEAR_PAUSE = timedelta(hours=1)
 MISSED_PAUSE = timedelta(minutes=5)
 MISSED_LEAST = 10
 """Missed webhooks become a notice only among at least so many finished stories."""
@@ -54,6 +56,22 @@ class Scheduler:
         if moved:
             log.debug("swept", steps=moved)
         self._watch_webhooks(now)
+        self._clear_store(now)
+
+    def _clear_store(self, now: datetime) -> None:
+        """Removes what killed workers left in the video store's folder for temporary files, once an hour."""
+        with self.relay.ledger.write() as tx:
+            last = reports.last_beat(tx, "clear-store")
+            if last is not None and now - last < CLEAR_PAUSE:
+                return
+            reports.beat(tx, "clear-store", now)
+        try:
+            removed = self.relay.video_store().clear_incoming(self.relay.settings.step_timeout_seconds + 3600)
+        except StoreError as error:
+            log.warning("store.not_cleared", error=str(error))
+            return
+        if removed:
+            log.info("store.cleared", files=removed)
 
     def _watch_lanes(self, now: datetime) -> None:
         settings = self.relay.settings

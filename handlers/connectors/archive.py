@@ -23,6 +23,9 @@ from service.video_store import StoreError, open_store, safe_segment
 
 JSON = "application/json"
 
+_LEFT_OVER = 86_400.0
+"""Seconds after which a temporary file in the archive belongs to nobody: no upload takes a day."""
+
 _SIGNED = re.compile(r"sig|token|expires|credential|key-pair|policy", re.IGNORECASE)
 """What the queries of signed addresses have in common (S3, CloudFront, GCS, Azure, and the like)."""
 
@@ -78,7 +81,7 @@ class ArchiveConnector:
         with _translated():
             if publication.repeat == 0 and self._is_whole(folder, publication):
                 return Published(url=self._url(f"{folder}/video.mp4"), remark="was there already")
-            self._write(folder, publication)
+        self._write(folder, publication)
         return Published(url=self._url(f"{folder}/video.mp4"), remark=f"kept in {folder}")
 
     def notify(self, notice: Notice) -> Published:
@@ -110,21 +113,27 @@ class ArchiveConnector:
 
     def _write(self, folder: str, publication: Publication) -> None:
         story_json, files = f"{folder}/story.json", publication.files
-        if self._store.stat(story_json) is not None:
-            self._store.delete(story_json)  # it marks wholeness, and the next writes break that for a while
+        with _translated():
+            self._store.clear_incoming(older_than=_LEFT_OVER)
+            if self._store.stat(story_json) is not None:
+                self._store.delete(
+                    story_json
+                )  # it marks wholeness, and the next writes break that for a while
         publication.check()
-        with files.video() as path:
+        # what goes wrong in reading our own store is not the archive's fault: only its side is translated
+        with files.video() as path, _translated():
             self._store.put_file(
                 f"{folder}/video.mp4", path, content_type="video/mp4", progress=lambda *_: publication.check()
             )
         poster, captions = files.poster(), files.captions()
         if poster is not None:
-            with poster as path:
+            with poster as path, _translated():
                 self._store.put_file(f"{folder}/poster.jpg", path, content_type="image/jpeg")
-        if captions is not None:
-            self._store.put_bytes(f"{folder}/captions.vtt", captions.encode(), content_type="text/vtt")
         facts = _facts(publication, poster=poster is not None, captions=captions is not None)
-        self._store.put_bytes(story_json, _json(facts), content_type=JSON)
+        with _translated():
+            if captions is not None:
+                self._store.put_bytes(f"{folder}/captions.vtt", captions.encode(), content_type="text/vtt")
+            self._store.put_bytes(story_json, _json(facts), content_type=JSON)
 
     def _url(self, key: str) -> str:
         path = self._store.local_path(key)

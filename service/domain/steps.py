@@ -82,13 +82,18 @@ Record = Callable[[Any, datetime], None]
 
 @dataclass(frozen=True)
 class Done:
-    """The work is done. `record` writes what follows from it, in the transaction that ends the step."""
+    """The work is done.
+
+    `record` writes what follows from it, in the transaction that ends the step. `reached`: the other side was
+    asked, so it works.
+    """
 
     detail: str
     record: Record | None = None
     reference: Mapping[str, Any] | None = None
     url: str | None = None
     remark: str | None = None
+    reached: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class Later:
     detail: str
     seconds: float
     record: Record | None = None
+    reached: bool = True
 
 
 class LeaseLost(Exception):

@@ -54,6 +54,7 @@ def create_app(options: EmulatorOptions) -> Flask:
     Control(emulation.studio).mount(app)
     _answer_errors(app)
     _record_calls(app, emulation)
+    app.before_request(_keep_web_pages_out)
     return app
 
 
@@ -68,7 +69,6 @@ class Control:
         app.add_url_rule("/_emulator/stories", "stories", self.stories)
         app.add_url_rule("/_emulator/faults", "faults", self.faults)
         app.add_url_rule("/_emulator/faults", "set_faults", self.set_faults, methods=["POST"])
-        app.before_request(_keep_web_pages_out)
 
     def stories(self) -> Response:
         """Every story with its webhooks and their answers."""

@@ -14,8 +14,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BUSY_MS = 8000
 """How long a SQLite writer waits for another before it gives up: below the 10 s that webhooks have."""
 
-LedgerDown = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-"""What SQLAlchemy raises when the database is locked, gone or refuses connections."""
+LedgerDown = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+"""What SQLAlchemy raises when the database is locked, gone, read-only after a failover, or refuses connections."""
+
+POSTGRES_BOUNDS = f"-c lock_timeout={BUSY_MS} -c statement_timeout=30000"
+"""A table that somebody locked, or a server that hangs, ends in LedgerDown and not in a web process that waits."""
 
 
 class Ledger:
@@ -64,13 +67,21 @@ def _create_engine(url: str, pool_size: int) -> sa.Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=8,
-        connect_args={"connect_timeout": 5, "application_name": "storyrelay"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "storyrelay",
+            "options": POSTGRES_BOUNDS,
+            "tcp_user_timeout": 10_000,  # milliseconds; the network may swallow a connection without a word
+            "keepalives_idle": 30,
+        },
     )
 
 
 def _create_sqlite(url: sa.URL) -> sa.Engine:
     if url.database:
-        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # stories are not for everybody
+        Path(url.database).parent.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # stories are not for everybody
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)

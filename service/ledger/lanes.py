@@ -140,6 +140,8 @@ def expired(states: Sequence[LaneState], now: datetime, off_after: float) -> lis
         and state.lane.kind in (StepKind.DELIVER, StepKind.NOTIFY)
         and state.opened_at is not None
         and state.opened_at < before
+        and state.probe_at is not None
+        and state.probe_at > now  # a probe failed lately; a lane that nobody needed was not asked
     ]
 
 

@@ -17,6 +17,10 @@ def migrate(ledger: Ledger) -> tuple[str | None, str]:
     """Applies what is missing; returns the revision before and after (None: an empty database)."""
     with ledger.write() as tx:
         if ledger.dialect == "postgresql":
+            tx.execute(
+                sa.text("SET LOCAL lock_timeout = 0")
+            )  # a migration may wait and work for as long as it takes
+            tx.execute(sa.text("SET LOCAL statement_timeout = 0"))
             tx.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         before = _current(tx)
         config = _config()

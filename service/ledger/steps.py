@@ -157,14 +157,25 @@ def put_back(tx: sa.Connection, ids: Sequence[int], queued_at: datetime) -> None
     )
 
 
-def take_stale(tx: sa.Connection, now: datetime, queued_for: float, limit: int) -> list[tuple[int, StepKind]]:
+def queued(tx: sa.Connection, kind: StepKind) -> int:
+    """How many steps of the kind are queued."""
+    query = sa.select(sa.func.count()).select_from(steps)
+    return tx.execute(
+        query.where(steps.c.kind == kind, is_busy, steps.c.state == StepState.QUEUED)
+    ).scalar_one()
+
+
+def take_stale(
+    tx: sa.Connection, now: datetime, queued_for: float, limit: int, patient: Sequence[StepKind] = ()
+) -> list[tuple[int, StepKind]]:
     """Steps whose job must have been lost: queued for longer than `queued_for` seconds, or with a lapsed lease.
 
     Their `queued_at` moves, so that the next sweep leaves them alone for as long; generation and state stay.
+    Queued steps of a `patient` kind are left: as many jobs as steps wait there, so none was lost.
     """
     before = now - timedelta(seconds=queued_for)
     lost = sa.or_(
-        sa.and_(steps.c.state == StepState.QUEUED, steps.c.queued_at < before),
+        sa.and_(steps.c.state == StepState.QUEUED, steps.c.queued_at < before, steps.c.kind.not_in(patient)),
         sa.and_(
             steps.c.state == StepState.RUNNING,
             steps.c.lease_until < now,
@@ -282,14 +293,20 @@ def end(
 def postpone(
     tx: sa.Connection,
     step: ClaimedStep,
+    now: datetime,
     next_at: datetime,
     *,
     spends: bool,
     waits: bool = False,
     error: str | None,
 ) -> None:
-    """Puts the step back to pending until `next_at`. Raises LeaseLost."""
-    values: dict[str, Any] = {"state": StepState.PENDING, "next_at": next_at, "lease_until": None}
+    """Puts the step back to pending until `next_at`, or now if it was asked for meanwhile. Raises LeaseLost."""
+    asked_again = steps.c.hints != steps.c.seen_hints
+    values: dict[str, Any] = {
+        "state": StepState.PENDING,
+        "next_at": sa.case((asked_again, _time(now)), else_=_time(next_at)),
+        "lease_until": None,
+    }
     if not spends:
         values["attempts"] = steps.c.attempts - 1
     if waits:

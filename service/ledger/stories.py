@@ -75,6 +75,7 @@ class StoryRow:
     not_found: int
     not_found_since: datetime | None
     next_poll_at: datetime | None
+    open_since: datetime | None
     finished_at: datetime | None
     settled_at: datetime | None
     created_at: datetime
@@ -279,6 +280,18 @@ def read_video(tx: sa.Connection, key: int, revision: int) -> VideoRow | None:
         if row is None
         else VideoRow(**{name: getattr(row, name) for name in VideoRow.__dataclass_fields__})
     )
+
+
+def delivered_sha256(tx: sa.Connection, key: int, before: int) -> str | None:
+    """SHA-256 of the newest video below revision `before` that destinations were to get, None for none."""
+    query = (
+        sa.select(videos.c.sha256)
+        .join(steps, sa.and_(steps.c.story == videos.c.story, steps.c.revision == videos.c.revision))
+        .where(videos.c.story == key, videos.c.revision < before, steps.c.kind == StepKind.DELIVER)
+        .order_by(videos.c.revision.desc())
+        .limit(1)
+    )
+    return tx.execute(query).scalar_one_or_none()
 
 
 def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:

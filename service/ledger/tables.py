@@ -92,6 +92,7 @@ stories = sa.Table(
     sa.Column("not_found", sa.Integer, nullable=False, server_default="0"),
     sa.Column("not_found_since", UtcTime),
     sa.Column("next_poll_at", UtcTime),
+    sa.Column("open_since", UtcTime, comment="its days of patience count from here; NULL: from created_at"),
     sa.Column("finished_at", UtcTime, comment="when we first saw it finished"),
     sa.Column("settled_at", UtcTime),
     sa.Column("created_at", UtcTime, nullable=False),

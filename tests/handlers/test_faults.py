@@ -3,12 +3,16 @@ import urllib.request
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from relayed import World
 
+from handlers.step_machine import StepMachine
+from handlers.worker import HANDLERS
 from service.domain.states import Circuit, StepKind, StoryState
 from service.domain.steps import Lane
 from service.emulator import EmulatorServer
-from service.ledger import lanes, notices
+from service.ledger import lanes, notices, reports, steps, stories
+from service.ledger.tables import steps as steps_table
 
 Ask = Callable[..., str]
 MakeWorld = Callable[..., World]
@@ -269,3 +273,76 @@ def test_a_pinned_route_that_is_gone_ends_the_story_and_says_so(
     assert row.state == StoryState.GIVEN_UP
     assert row.message is not None
     assert "gone" in row.message
+
+
+def test_a_revision_that_turns_out_the_same_is_delivered_when_the_first_was_overtaken(
+    world: World, ask: Ask, finished: Await
+) -> None:
+    story_id = ask()
+    finished(story_id)
+    world.track(story_id)
+    run_only(world, "fetch")
+    with (
+        world.relay.ledger.write() as tx
+    ):  # as if the API had named another address while revision 1 downloaded
+        row = stories.lock(tx, world.story(story_id).id)
+        stories.change(tx, row.id, world.clock(), video_identity="https://elsewhere.example/v.mp4")
+    world.track(story_id)
+    run_only(world, "fetch")
+    assert world.story(story_id).revision == 2
+    world.run()
+    row = world.story(story_id)
+    assert row.state == StoryState.SETTLED
+    assert world.steps(story_id)["deliver/shelf"].state == "done"
+
+
+def test_a_story_made_anew_at_the_same_address_is_taken_again(
+    world: World, ask: Ask, finished: Await
+) -> None:
+    story_id = ask("[fault:video-corrupt] A fox")
+    finished(story_id)
+    world.track(story_id)
+    world.run()
+    assert world.story(story_id).state == StoryState.GIVEN_UP
+    with world.relay.ledger.write() as tx:  # the API said `processing` meanwhile
+        stories.change(
+            tx, world.story(story_id).id, world.clock(), state=StoryState.OPEN, next_poll_at=world.clock()
+        )
+    world.run_for(60, step=10)
+    row = world.story(story_id)
+    assert (row.state, row.revision) == (StoryState.GIVEN_UP, 2), "looked at again, and told again"
+    assert told(world) == ["story_given_up", "story_given_up"]
+
+
+def test_a_download_that_was_overtaken_and_dies_holds_nothing_up(
+    world: World, ask: Ask, finished: Await
+) -> None:
+    story_id = ask()
+    finished(story_id)
+    world.track(story_id)
+    world.run()
+    key = world.story(story_id).id
+    with world.relay.ledger.write() as tx:
+        stories.change(tx, key, world.clock(), state=StoryState.SETTLING, revision=2)
+        step = next(step for step in reports.steps_of(tx, key) if step.kind == "download")
+        steps.repeat(tx, [step.id], world.clock())
+        tx.execute(sa.update(steps_table).where(steps_table.c.id == step.id).values(attempts=50))
+    world.run()
+    assert world.story(story_id).state == StoryState.SETTLED
+
+
+def run_only(world: World, kind: str) -> None:
+    """Runs the due steps of one kind, and leaves what follows from them."""
+    world.relay.dispatcher.sweep()
+    with world.relay.ledger.read() as tx:
+        jobs = set(world.queue.jobs)
+        mine = (
+            tx.execute(
+                sa.select(steps_table.c.id).where(steps_table.c.id.in_(jobs), steps_table.c.kind == kind)
+            )
+            .scalars()
+            .all()
+        )
+    for step in mine:
+        world.queue.jobs.remove(step)
+        StepMachine(world.relay, HANDLERS).run(step)

@@ -40,6 +40,9 @@ class FakeQueue(JobQueue):
             raise QueueDown("down")
         self.jobs += [step for step, _ in steps]
 
+    def depth(self, kind: StepKind) -> int:
+        return 0 if self.down else len(self.jobs)
+
 
 class FakeClock:
     """Stands still until it is moved."""

@@ -61,6 +61,11 @@ def once(world: World) -> None:
     Scheduler(world.relay).once()
 
 
+def probe_fails(world: World, lane: Lane) -> None:
+    with world.relay.ledger.write() as tx:
+        lanes.probe_failed(tx, lanes.lock(tx, lane), world.clock(), 900)
+
+
 def pause(world: World, lane: Lane, reason: str = "refused") -> None:
     fingerprint = world.relay.fingerprint(lane)
     with world.relay.ledger.write() as tx:
@@ -125,6 +130,9 @@ def test_a_destination_that_is_down_for_a_day_is_switched_off_with_one_notice(ei
     once(either)
     assert state(either, TEAM).circuit == Circuit.OPEN
     either.clock.move(2)
+    once(either)
+    assert state(either, TEAM).circuit == Circuit.OPEN, "nobody needed it, so nobody knows whether it is down"
+    probe_fails(either, TEAM)
     for _ in range(3):
         once(either)
     assert state(either, TEAM).circuit == Circuit.OFF
@@ -152,6 +160,7 @@ def test_other_settings_start_a_destination_again(make: MakeWorld, sqlite_url: s
     pause(world, TEAM)
     if off:
         world.clock.move(DAY + 1)
+        probe_fails(world, TEAM)
         once(world)
         assert state(world, TEAM).circuit == Circuit.OFF
     mended = make(sqlite_url, path="elsewhere")
@@ -262,6 +271,7 @@ def test_two_schedulers_at_once_do_everything_once(either: World) -> None:
     for number in range(10):
         either.track(f"open-{number}")
     either.clock.move(20)
+    probe_fails(either, TEAM)
     finish(either, 10, missed=10, prefix="more")
     start = threading.Barrier(3)
 

@@ -61,6 +61,8 @@ def test_a_success_closes_it_and_forgives_what_was_before(ledger: Ledger) -> Non
 def test_what_is_switched_off_stays_off_until_somebody_closes_it(ledger: Ledger) -> None:
     opened(ledger)
     with ledger.write() as tx:
+        assert lanes.expired(lanes.all_lanes(tx), at(86401), 86400) == [], "it was not asked since"
+        lanes.probe_failed(tx, lanes.lock(tx, SINK), at(86390), 900)
         assert [state.lane for state in lanes.expired(lanes.all_lanes(tx), at(86401), 86400)] == [SINK]
         assert lanes.expired(lanes.all_lanes(tx), at(86399), 86400) == []
         assert lanes.switch_off(tx, SINK)

@@ -126,7 +126,7 @@ def test_a_lapsed_lease_is_taken_over_and_the_first_worker_can_record_nothing(
     assert (second.generation, second.attempts) == (2, 2)
     write: list[Callable[[sa.Connection], object]] = [
         lambda tx: steps.end(tx, first, at(62), StepState.DONE, {}),
-        lambda tx: steps.postpone(tx, first, at(99), spends=True, error="late"),
+        lambda tx: steps.postpone(tx, first, at(62), at(99), spends=True, error="late"),
         lambda tx: steps.save_reference(tx, first, {"ts": "1"}),
     ]
     for late in write:
@@ -143,14 +143,14 @@ def test_a_lapsed_lease_is_taken_over_and_the_first_worker_can_record_nothing(
 def test_a_failure_spends_an_attempt_and_a_wait_does_not(ledger: Ledger, story: int) -> None:
     step = running(ledger, story)
     with ledger.write() as tx:
-        steps.postpone(tx, step, at(5), spends=True, error="refused")
+        steps.postpone(tx, step, at(1), at(5), spends=True, error="refused")
     assert state_of(ledger, story) == (StepState.PENDING, 1)
     assert take(ledger, FETCH, 4) == []
     take(ledger, FETCH, 5)
     again = claim(ledger, step.id, 5)
     assert again is not None
     with ledger.write() as tx:
-        steps.postpone(tx, again, at(9), spends=False, waits=True, error=None)
+        steps.postpone(tx, again, at(6), at(9), spends=False, waits=True, error=None)
     assert state_of(ledger, story) == (StepState.PENDING, 1)
     take(ledger, FETCH, 9)
     third = claim(ledger, step.id, 9)

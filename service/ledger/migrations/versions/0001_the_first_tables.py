@@ -94,6 +94,12 @@ def upgrade() -> None:
         sa.Column("not_found", sa.Integer(), server_default="0", nullable=False),
         sa.Column("not_found_since", UtcTime(), nullable=True),
         sa.Column("next_poll_at", UtcTime(), nullable=True),
+        sa.Column(
+            "open_since",
+            UtcTime(),
+            nullable=True,
+            comment="its days of patience count from here; NULL: from created_at",
+        ),
         sa.Column("finished_at", UtcTime(), nullable=True, comment="when we first saw it finished"),
         sa.Column("settled_at", UtcTime(), nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
