@@ -22,6 +22,21 @@ log = structlog.get_logger()
 Interruption = LeaseLost | Released | StepFailed
 
 
+class EarlyStop:
+    """A work horse's answer to SIGTERM while no attempt is under way: the next one ends at its start.
+
+    So claiming and recording are not cut short. The kernel may say it twice: once for each thread of a killed
+    parent (prctl(2), PR_SET_PDEATHSIG).
+    """
+
+    def __init__(self) -> None:
+        self.told = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """Remembers it."""
+        self.told = True
+
+
 class Attempt:
     """Holds the lease of a claimed step while its handler works.
 
@@ -61,6 +76,9 @@ class Attempt:
         before = {
             number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGUSR1)
         }
+        early = before[signal.SIGTERM]
+        if isinstance(early, EarlyStop) and early.told:
+            self._pending = _told_to_stop()
         keeper.start()
         try:
             self._interruptible = True
@@ -81,7 +99,7 @@ class Attempt:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGTERM and self._pending is None:
-            self._pending = Released("the worker was told to stop")
+            self._pending = _told_to_stop()
         if self._interruptible and self._pending is not None:
             self._interruptible = False  # raise once; a second signal must not cut the clean-up short
             raise self._pending
@@ -113,6 +131,10 @@ class Attempt:
         except LedgerDown as error:
             log.warning("lease.not_renewed", step=self.step.id, error=type(error).__name__)
             return None
+
+
+def _told_to_stop() -> Released:
+    return Released("the worker was told to stop")
 
 
 def settle(step: ClaimedStep) -> Record:

@@ -18,6 +18,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from handlers import deliver, download, fetch, notify
+from handlers.attempt import EarlyStop
 from handlers.step_machine import Handler, StepMachine
 from service.domain.states import StepKind
 from service.job_queue import patient_connection
@@ -91,6 +92,11 @@ class StepWorker(Worker):
         """Runs the job in its process, which is told to stop when its worker is killed: nobody watches it then."""
         die_with_parent(self.own_pid)
         super().main_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        """Has the job's process hear SIGTERM at any time, and end only where it may."""
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # RQ's own
+        signal.signal(signal.SIGTERM, EarlyStop())
 
     def _release_horse(self) -> None:
         if self.horse_pid:

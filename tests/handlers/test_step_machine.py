@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from relayed import World, make_world
 
-from handlers.attempt import Attempt
+from handlers.attempt import Attempt, EarlyStop
 from handlers.step_machine import Handler, StepMachine
 from service.domain.states import Circuit, StepKind, StepState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, StepFailed
@@ -186,6 +186,22 @@ def test_a_worker_that_is_told_to_stop_gives_its_step_back(world: World) -> None
     assert (after.state, after.attempts, after.next_at) == ("queued", 0, world.clock()), "given back, and due"
     run(world, step, works)
     assert row(world, step).state == "done"
+
+
+def test_who_is_told_to_stop_before_its_work_gives_it_back_unbegun(world: World) -> None:
+    (step,) = add(world)
+    early = EarlyStop()
+    before = signal.signal(signal.SIGTERM, early)
+
+    def work(_relay: Relay, _step: ClaimedStep, _attempt: Attempt) -> Done:
+        raise AssertionError("it was begun")
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    run(world, step, work)
+    after = row(world, step)
+    assert (after.state, after.attempts) == ("queued", 0)
+    assert signal.getsignal(signal.SIGTERM) is early, "and a second signal would do no harm"
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_transfer_is_told_why_it_has_to_stop(world: World) -> None:
