@@ -1,10 +1,12 @@
 """Real servers that any test may ask for: Valkey, SQLite and PostgreSQL."""
 
+import ipaddress
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import uuid
@@ -20,6 +22,21 @@ from service.ledger import Ledger
 from service.ledger.migrating import migrate
 
 START_SECONDS = 30
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    """Has a test that would reach another machine fail loudly, there where it does so."""
+    if event not in ("socket.connect", "socket.sendto"):
+        return
+    address = arguments[1]
+    if not isinstance(address, tuple):
+        return  # a Unix socket
+    host = str(address[0]).partition("%")[0]
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise AssertionError(f"a test wanted to reach {host}: tests stay on this machine")
+
+
+sys.addaudithook(_stay_on_this_machine)
 
 
 @pytest.fixture(scope="session")
