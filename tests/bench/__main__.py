@@ -8,12 +8,15 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import webhooks
+from tests.bench import downloads, machines, webhooks
 from tests.bench.figures import Figure
 
 MEASURES: Mapping[str, Callable[[int], list[Figure]]] = {
     "webhooks-postgresql": lambda rounds: webhooks.run("postgresql", rounds, at_least=0.5),
     "webhooks-sqlite": lambda rounds: webhooks.run("sqlite", rounds, at_least=0.35),
+    "download": downloads.run,
+    "latency": machines.latency,
+    "memory": machines.memory,
 }
 
 
