@@ -29,11 +29,19 @@ class EarlyStop:
     parent (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leave_within: float | None = None) -> None:
         self.told = False
+        self._leave_within = leave_within
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        """Remembers it."""
+        """Remembers it, and sees to it that this process ends: `leave_within` seconds from now, whatever it does.
+
+        RQ's own book-keeping afterwards rides out an outage of the queue for minutes; the ledger needs none of it.
+        """
+        if self._leave_within is not None and not self.told:
+            timer = threading.Timer(self._leave_within, os._exit, (1,))
+            timer.daemon = True
+            timer.start()
         self.told = True
 
 
@@ -51,6 +59,7 @@ class Attempt:
         self._pending: Interruption | None = None
         self._interruptible = False
         self._over = threading.Event()
+        self._early: EarlyStop | None = None
 
     def check(self) -> None:
         """Raises what has to stop this attempt, if anything."""
@@ -77,6 +86,7 @@ class Attempt:
             number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGUSR1)
         }
         early = before[signal.SIGTERM]
+        self._early = early if isinstance(early, EarlyStop) else None
         if isinstance(early, EarlyStop) and early.told:
             self._pending = _told_to_stop()
         keeper.start()
@@ -97,7 +107,9 @@ class Attempt:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and self._early is not None:
+            self._early(number, frame)
         if number == signal.SIGTERM and self._pending is None:
             self._pending = _told_to_stop()
         if self._interruptible and self._pending is not None:

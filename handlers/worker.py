@@ -96,7 +96,7 @@ class StepWorker(Worker):
     def setup_work_horse_signals(self) -> None:
         """Has the job's process hear SIGTERM at any time, and end only where it may."""
         super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # RQ's own
-        signal.signal(signal.SIGTERM, EarlyStop())
+        signal.signal(signal.SIGTERM, EarlyStop(KILL_AFTER))
 
     def _release_horse(self) -> None:
         if self.horse_pid:

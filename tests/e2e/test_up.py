@@ -123,7 +123,7 @@ def test_a_life(tmp_path: Path) -> None:
             assert sum(stories.counts(tx).values()) == 1, "the ledger knew the story"
         members = family(machine)
         machine.process.kill()
-        await_that(lambda: left(members) == [], f"all have ended: {left(members)}", SECONDS)
+        await_that(lambda: left(members) == [], "all have ended", SECONDS, now=lambda: left(members))
     with up(home, SECRET_KEYS="") as machine:
         assert ready(machine)["status"] == "ok", "what a killed one left stands in nobody's way"
         end(machine, signal.SIGTERM)
