@@ -1,14 +1,20 @@
 """`stories`: what there is, newest first."""
 
-import click
-from rich.text import Text
+from collections.abc import Iterable
 
-from service.cli.output import moment, note, plain, show, show_json, table, word
+import click
+from rich.table import Table
+
+from service.cli.choice import Word
+from service.cli.output import columns, moment, note, plain, short_moment, show, show_json, table, word
 from service.cli.session import open_session
 from service.cli.story_json import story_json
 from service.domain.states import StoryState
 from service.ledger import stories as story_rows
 from service.ledger.stories import StoryRow
+
+FULL_WIDTH = 130
+"""Columns from which on all that the list can tell fits beside a title."""
 
 
 @click.command(epilog="\b\nstoryrelay stories --state failed --state given_up")
@@ -16,7 +22,7 @@ from service.ledger.stories import StoryRow
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([state.value for state in StoryState]),
+    type=Word([state.value for state in StoryState]),
     help="Repeatable.",
 )
 @click.option(
@@ -33,7 +39,7 @@ def stories(states: tuple[str, ...], limit: int, as_json: bool) -> None:
         show_json({"stories": [story_json(row) for row in rows], "counts": counts})
         return
     if rows:
-        show(table(("story", "state", "created", "settled", "noticed", "title"), map(_cells, rows)))
+        show(_full(rows) if columns() >= FULL_WIDTH else _short(rows))
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     note(
         f"In all: {summary}"
@@ -42,13 +48,31 @@ def stories(states: tuple[str, ...], limit: int, as_json: bool) -> None:
     )
 
 
-def _cells(row: StoryRow) -> tuple[str | Text, ...]:
+def _full(rows: Iterable[StoryRow]) -> Table:
+    heads = ("story", "state", "created", "settled", "noticed", "title")
+    cells = [
+        (
+            _name(row),
+            word(row.state),
+            moment(row.created_at),
+            moment(row.settled_at),
+            row.noticed_by or "",
+            _title(row),
+        )
+        for row in rows
+    ]
+    return table(heads, cells, cuts_last=True)
+
+
+def _short(rows: Iterable[StoryRow]) -> Table:
+    cells = [(_name(row), word(row.state), short_moment(row.created_at), _title(row)) for row in rows]
+    return table(("story", "state", "created", "title"), cells, cuts_last=True)
+
+
+def _name(row: StoryRow) -> str:
+    return row.story_id or f"({row.submission_id})"
+
+
+def _title(row: StoryRow) -> str:
     remark = f" ({plain(row.message, 80)})" if row.message else ""
-    return (
-        row.story_id or f"({row.submission_id})",
-        word(row.state),
-        moment(row.created_at),
-        moment(row.settled_at),
-        row.noticed_by or "",
-        plain(row.title or row.request.get("idea"), 80) + remark,
-    )
+    return plain(row.title or row.request.get("idea"), 80) + remark

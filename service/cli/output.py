@@ -22,6 +22,12 @@ WIDE = 20_000
 ID_WIDTH = 40
 """Columns that an id gets even on a narrow terminal."""
 
+GAP = 2
+"""Columns that rich leaves between two of a table."""
+
+SHORTEST_CUT = 12
+"""Columns that a text keeps when it is cut to fit."""
+
 STYLES = {
     "settled": "green", "done": "green", "accepted": "green", "ok": "green",
     "failed": "red", "unknown": "red", "given_up": "red", "dead": "red", "fail": "red", "lost": "red",
@@ -51,23 +57,42 @@ def moment(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at is not None else ""
 
 
+def short_moment(at: datetime) -> str:
+    """A time for people where room is scarce: to the minute, without the year."""
+    return at.astimezone().strftime("%m-%d %H:%M")
+
+
 def iso(at: datetime | None) -> str | None:
     """A time for programs: ISO 8601 with its offset."""
     return at.isoformat() if at is not None else None
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+def columns() -> int:
+    """How many columns stdout has; `WIDE` where it is no terminal."""
+    return Console().width if sys.stdout.isatty() else WIDE
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, cuts_last: bool = False) -> Table:
     """A table without frames; what does not fit is folded, never cut, and the first column last of all: an id
-    is copied from there.
+    is copied from there. `cuts_last`: the last column gets what the others leave, and ends in … where that is short.
     """
     cells = [[_cell(each) for each in row] for row in rows]
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        longest = max((len(row[number]) for row in cells), default=0)
-        made.add_column(Text(column), overflow="fold", min_width=None if number else min(longest, ID_WIDTH))
+    for number, head in enumerate(heads):
+        longest = max((row[number].cell_len for row in cells), default=0)
+        made.add_column(Text(head), overflow="fold", min_width=None if number else min(longest, ID_WIDTH))
+    if cuts_last:
+        _cut_last(made, heads, cells)
     for row in cells:
         made.add_row(*row)
     return made
+
+
+def _cut_last(made: Table, heads: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
+    widths = [max([len(head), *(row[number].cell_len for row in cells)]) for number, head in enumerate(heads)]
+    taken = sum(width + GAP for width in widths[:-1])
+    last = made.columns[-1]
+    last.no_wrap, last.overflow, last.max_width = True, "ellipsis", max(columns() - taken, SHORTEST_CUT)
 
 
 def _cell(value: str | Text) -> Text:

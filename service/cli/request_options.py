@@ -1,16 +1,15 @@
 """What `submit` and `estimate` take: one option for each field of the Story API's requests, made from the models."""
 
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import annotated_types
 import click
 from pydantic.fields import FieldInfo
 
+from service.cli.choice import Word
 from service.cli.json_input import JsonText, read_json
-from service.cli.output import plain
-from service.problems import hint
 from service.story_api import KINDS, AnyVideoRequest, AudioOption, request_from_json
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -67,30 +66,6 @@ def read_request(
     fields.pop("kind", None)
     typed = _typed(meant, text, has_file=file is not None)
     return request_from_json(meant, fields | typed | _given(fields, options))
-
-
-class Word(click.Choice[str]):
-    """One of some words, in any case; a wrong one gets the nearest right one."""
-
-    def __init__(self, words: Sequence[str], advice: str = "") -> None:
-        super().__init__(words)
-        self._advice = advice
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """Shows the words as the Story API writes them."""
-        del param, ctx
-        return f"[{'|'.join(self.choices)}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Returns the word as it is written. Raises BadParameter."""
-        given = str(value)
-        found = {word.lower(): word for word in self.choices}.get(given.lower())
-        if found is not None:
-            return found
-        words = ", ".join(self.choices)
-        return self.fail(
-            f"{plain(given, 80)!r} is none of {words}{hint(given, self.choices)}{self._advice}", param, ctx
-        )
 
 
 def _options() -> Iterator[Callable[[Any], Any]]:

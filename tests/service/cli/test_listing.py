@@ -1,13 +1,17 @@
 import contextlib
 import os
+import re
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
+from rich.cells import cell_len
 
 from service.domain.states import Origin, StepState, StoryState
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PAINT = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = "\x1b]0;owned\x07\x1b[2J[red]bold[/red] :boom: \u202egnirts\x9b31m\r\nfake  settled [/] \ud83d<b>"
 
 
@@ -51,7 +55,8 @@ def test_states_and_limit_narrow_the_list(home, book):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--state", "opn"), "'opn'"),
+        (("--state", "opn"), "'opn' is none of submitting, unconfirmed, open"),
+        (("--state", "opn"), "did you mean 'open'"),
         (("--limit", "0"), "--limit"),
         (("--limit", "many"), "many"),
         (("--stat",), "--state"),
@@ -100,11 +105,29 @@ def test_on_a_terminal_ids_are_whole_links_unbroken_and_codes_of_others_gone(hom
     assert "\x07" not in listed + shown
 
 
-def on_a_terminal(home, *words):
-    """What a person sees on a terminal of 80 columns."""
+def test_80_columns_show_a_line_a_story_with_the_beginning_of_its_title(home, book):
+    ids = ["53be71f2-9ec8-42cf-b843-7f136605c329", "8c1f9a52-0b7e-4a0b-9b0e-0d7f5a3e2c11"]
+    book.story(ids[0], StoryState.UNCONFIRMED, title="A fox walks home through the snow", message="no answer")
+    book.story(ids[1], StoryState.SETTLED, title="ねこが海で一日をすごす、とても長い題名", settled_at=NOON)
+    heads, *lines = (PAINT.sub("", line) for line in on_a_terminal(home, "stories").splitlines())
+    assert heads.split() == ["story", "state", "created", "title"]
+    assert [line.split()[0] for line in lines] == ids[::-1]
+    assert "A fox walks" in lines[1]
+    assert [line.rstrip()[-1] for line in lines] == ["…", "…"], lines
+    assert all(cell_len(line) <= 80 for line in lines)
+
+
+def test_a_wide_terminal_gets_more(home, book):
+    book.story("story-1", StoryState.SETTLED, title="A fox walks home", settled_at=NOON)
+    printed = on_a_terminal(home, "stories", width=140)
+    assert all(head in printed for head in ("settled", "noticed", "A fox walks home", "2026-03-01"))
+
+
+def on_a_terminal(home, *words, width=80):
+    """What a person sees on a terminal of so many columns."""
     master, slave = os.openpty()
     env = {name: value for name, value in home.env.items() if value and name != "NO_COLOR"}
-    env |= {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin", "COLUMNS": "80", "TERM": "xterm"}
+    env |= {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin", "COLUMNS": str(width), "TERM": "xterm"}
     process = subprocess.Popen(
         [sys.executable, "-m", "service.cli", *words], stdout=slave, stderr=subprocess.DEVNULL, env=env
     )
