@@ -15,6 +15,7 @@ from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
 from service.ledger import Ledger, LedgerDown, steps, stories
 from service.ledger.stories import NewStory, StoryRow
+from service.outbound_http import Interrupted
 from service.settings import Settings
 from service.story_api import InvalidRequest, Story, StoryApi, StoryApiError, VideoRequest, estimate
 from service.webhook_url import WebhookUrls
@@ -35,6 +36,28 @@ class AlreadyAsked(Exception):
             f"the same request was submitted as {submission_id} within the last hour and its answer never came: "
             f"it may well be running. Look with `storyrelay show {submission_id}`; to ask (and pay) again, add --again"
         )
+
+
+_INTERRUPTED = {
+    StoryState.CANCELLED: "it had not been sent, and nothing was charged",
+    StoryState.UNCONFIRMED: (
+        "the Story API had been asked, so whether it makes the story is not known: a webhook will tell. "
+        "For an hour the same request is not sent again, unless you add --again"
+    ),
+}
+
+
+class SubmissionInterrupted(Exception):
+    """The submission was ended while the Story API was asked; the message says what the ledger has of it."""
+
+    def __init__(self, submission_id: str, state: StoryState) -> None:
+        known = _INTERRUPTED.get(state, "a webhook of it came already")
+        super().__init__(
+            f"interrupted: submission {submission_id} is in the ledger as `{state}`; {known}. "
+            f"Look with `storyrelay show {submission_id}`"
+        )
+        self.submission_id = submission_id
+        self.state = state
 
 
 @dataclass(frozen=True)
@@ -71,8 +94,9 @@ class Submission:
         """Submits one story.
 
         Raises AlreadyAsked, and StoryApiError when the API refused it: the row then says `cancelled` and why.
-        A call whose answer never came is no error: the story is `unconfirmed`. LedgerDown after the answer came
-        leaves the story's id in the log.
+        A call whose answer never came is no error: the story is `unconfirmed`. SubmissionInterrupted when the
+        client's `stop` ended the call, which leaves it `unconfirmed`, or `cancelled` when it was not sent.
+        LedgerDown after the answer came leaves the story's id in the log.
         """
         submission_id = new_submission_id()
         webhook_url = self.urls.for_submission(submission_id)  # first: it fails where no key is set
@@ -115,6 +139,10 @@ class Submission:
                 raise
             log.warning("submission.unconfirmed", submission=row.submission_id, error=str(error))
             return row
+        except Interrupted as error:
+            state = StoryState.UNCONFIRMED if error.sent else StoryState.CANCELLED
+            row = self._record_failure(key, state, str(error))
+            raise SubmissionInterrupted(row.submission_id, row.state) from error
         try:
             return self._record_answer(key, story)
         except LedgerDown:

@@ -14,7 +14,7 @@ from service.ledger import LedgerDown
 from service.replaying import NothingToReplay
 from service.settings import SettingsError, load_settings
 from service.story_api import InvalidRequest, StoryApiError
-from service.submission import AlreadyAsked
+from service.submission import AlreadyAsked, SubmissionInterrupted
 from service.video_store import BadLocation, StoreError
 from service.wiring import UnknownDestination
 
@@ -23,7 +23,8 @@ _MISUSED = (
     BadLocation, NotMigrated,
 )  # fmt: skip
 _FAILED = (
-    UnknownStory, AlreadyAsked, NothingToReplay, StoryApiError, DeliveryFailed, StoreError, QueueDown,
+    UnknownStory, AlreadyAsked, SubmissionInterrupted, NothingToReplay, StoryApiError, DeliveryFailed, StoreError,
+    QueueDown,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from service.cli.interrupting import ctrl_c
 from service.cli.output import facts, note, show, show_json, word
 from service.cli.request_options import read_request, request_arguments
 from service.cli.session import known_route, open_session, quiet_log
@@ -15,7 +16,7 @@ from service.settings import SettingsError, load_settings
 from service.story_api import RATES, AnyVideoRequest, Estimate
 from service.story_api import estimate as price
 from service.submission import Submission, Submitted
-from service.wiring import Relay, open_relay
+from service.wiring import Relay, Stop, open_relay
 
 _EXAMPLES = """\b
 storyrelay submit idea "A day at sea" --aspect-ratio 9:16
@@ -61,9 +62,9 @@ def submit(
         _show_check(request, as_json=as_json)
         return
     relay = open_session()
-    submitted = _submission(relay).submit(
-        request, route=known_route(relay, route), labels=labels, again=again
-    )
+    pinned = known_route(relay, route)
+    with ctrl_c() as stop:
+        submitted = _submission(relay, stop).submit(request, route=pinned, labels=labels, again=again)
     _show_submitted(submitted, price(request), as_json=as_json)
     if submitted.state == StoryState.UNCONFIRMED:
         click.get_current_context().exit(1)
@@ -94,12 +95,12 @@ def _check_route(route: str | None) -> None:
         known_route(relay, route)
 
 
-def _submission(relay: Relay) -> Submission:
+def _submission(relay: Relay, stop: Stop) -> Submission:
     if not relay.settings.story_api_key.get_secret_value():
         raise SettingsError(
             "wrong settings:\n  STORY_API_KEY: is not set: take it from the provider's console"
         )
-    return Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
+    return Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(stop), relay.now)
 
 
 def _show_check(request: AnyVideoRequest, *, as_json: bool) -> None:

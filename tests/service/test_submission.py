@@ -29,7 +29,7 @@ from service.story_api import (
     Unauthorized,
     Unavailable,
 )
-from service.submission import AlreadyAsked, Submission
+from service.submission import AlreadyAsked, Submission, SubmissionInterrupted
 from service.webhook_url import SubmissionToken, WebhookUrls
 from service.wiring import assemble
 
@@ -347,3 +347,25 @@ def test_two_rows_never_have_one_id(either: World) -> None:
         )
         assert again is None
         assert tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    ("asked_first", "state"), [(True, StoryState.UNCONFIRMED), (False, StoryState.CANCELLED)]
+)
+def test_who_interrupts_a_submission_is_told_what_the_ledger_has(
+    world: World, api: ScriptedApi, asked_first: bool, state: StoryState
+) -> None:
+    asked, over = threading.Event(), threading.Event()
+    api.answer = lambda _body: asked.set() or (over.wait(30) and None)
+    http = HttpClient(stop=lambda: "Ctrl-C" if asked.is_set() or not asked_first else None)
+    relay = world.relay
+    submission = Submission(
+        relay.ledger, relay.settings, relay.webhook_urls, StoryApi(url=api.url, key=KEY, http=http), relay.now
+    )
+    with pytest.raises(SubmissionInterrupted, match=f"`{state}`") as told:
+        submission.submit(FOX)
+    over.set()
+    row = only(world)
+    assert (row.state, told.value.state, told.value.submission_id) == (state, state, row.submission_id)
+    assert f"storyrelay show {row.submission_id}" in str(told.value)
+    assert "Ctrl-C" in (row.message or "")

@@ -1,6 +1,10 @@
 import json
+import os
+import signal
+import threading
 
 import pytest
+from scripted_api import scripted_api
 
 from service.domain.states import StoryState
 from service.ledger import stories
@@ -122,6 +126,27 @@ def test_a_call_without_an_answer_is_unconfirmed_and_not_sent_twice(online, emul
     assert len(emulator.calls) == calls
     assert online.run("submit", "idea", "x [fault:submit-500]", "--again").exit_code == 1
     assert len(emulator.calls) == calls + 1
+
+
+def test_ctrl_c_says_what_is_known_and_what_next(home):
+    over = threading.Event()
+
+    def answer(_body):
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(30)
+
+    before = signal.getsignal(signal.SIGINT)
+    with scripted_api() as api:
+        api.answer = answer
+        result = home.run("submit", "idea", "x", STORY_API_URL=api.url)
+        over.set()
+    [row] = rows(home)
+    assert (result.exit_code, row.state) == (1, StoryState.UNCONFIRMED)
+    assert "in the ledger as `unconfirmed`" in result.stderr
+    assert f"storyrelay show {row.submission_id}" in result.stderr
+    assert "not sent again, unless you add --again" in result.stderr
+    assert "Aborted" not in result.output
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_webhook_address_is_never_printed(online):
