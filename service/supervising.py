@@ -26,11 +26,15 @@ _SIGNALS = (*_STOPS, signal.SIGCHLD)
 
 @dataclass(frozen=True)
 class Program:
-    """A process to keep alive. `patience`: seconds that it gets to end after SIGTERM."""
+    """A process to keep alive. `patience`: seconds that it gets to end after SIGTERM.
+
+    `log`: where what it says goes, for one that does not speak as our own do; None: with the others.
+    """
 
     name: str
     command: Sequence[str]
     patience: float = 30.0
+    log: Path | None = None
 
 
 @dataclass
@@ -38,7 +42,8 @@ class Supervisor:
     """Starts programs in order, restarts those that end, and stops them in the opposite order.
 
     Takes SIGTERM, SIGINT and SIGCHLD for itself: make it in the main thread.
-    What a program says goes to `<name>.log` in the folder `logs`, or, without one, where our own words go.
+    What a program says goes to `<name>.log` in the folder `logs`, or, without one, to its own log or where our
+    own words go.
     """
 
     env: Mapping[str, str]
@@ -91,14 +96,18 @@ class Supervisor:
 
     def where_it_speaks(self, name: str) -> str:
         """Where a person finds what the program said."""
-        return "above" if self.logs is None else f"in {self.logs / name}.log"
+        file = self._log_of(self._programs[name])
+        return "above" if file is None else f"in {file}"
+
+    def _log_of(self, program: Program) -> Path | None:
+        return program.log if self.logs is None else self.logs / f"{program.name}.log"
 
     def _is_stopped_within(self, seconds: float) -> bool:
         self.told_to_stop |= self._signals.wait(seconds) in _STOPS
         return self.told_to_stop
 
     def _spawn(self, program: Program) -> None:
-        with self._output(program.name) as output:
+        with self._output(program) as output:
             self._running[program.name] = subprocess.Popen(  # noqa: S603  commands of our own
                 list(program.command),
                 env=dict(self.env),
@@ -111,11 +120,12 @@ class Supervisor:
         self._started[program.name] = time.monotonic()
 
     @contextmanager
-    def _output(self, name: str) -> Iterator[IO[bytes] | None]:
-        if self.logs is None:
+    def _output(self, program: Program) -> Iterator[IO[bytes] | None]:
+        file = self._log_of(program)
+        if file is None:
             yield None
             return
-        with (self.logs / f"{name}.log").open("ab") as log_file:
+        with file.open("ab") as log_file:
             yield log_file
 
     def _reap(self) -> None:
@@ -125,8 +135,9 @@ class Supervisor:
                 continue
             del self._running[name]
             lived = time.monotonic() - self._started[name]
-            log.error("program.ended", name=name, status=status, restarts_in=0.0 if lived > CALM else CALM)
-            self._due.append((time.monotonic() + (0.0 if lived > CALM else CALM), name))
+            pause, said = 0.0 if lived > CALM else CALM, self.where_it_speaks(name)
+            log.error("program.ended", name=name, status=status, restarts_in=pause, said=said)
+            self._due.append((time.monotonic() + pause, name))
             self._due.sort()
 
     def _restart_due(self) -> None:

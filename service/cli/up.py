@@ -75,14 +75,17 @@ def run_everything(settings: Settings, env: Mapping[str, str] | None = None) -> 
 
     Raises ClickException when something can't be started.
     """
+    # first: from here on Ctrl-C ends it as it does later, in order
+    supervisor = Supervisor(_environment(settings, os.environ if env is None else env))
     make_secret_keys(settings.home)
     load_configuration(load_settings(env))  # what is wrong in it is said before anything starts
     check_port(settings.port)
-    supervisor = Supervisor(_environment(settings, os.environ if env is None else env))
     try:
         start(supervisor, settings)
         log.info("up", url=settings.public_url, home=str(settings.home), stop="Ctrl-C")
         supervisor.run()
+    except click.Abort:
+        log.info("stop.while_starting")  # as wished, so no failure
     finally:
         log.info("stopping")
         supervisor.stop()
@@ -94,7 +97,9 @@ def start(supervisor: Supervisor, settings: Settings) -> None:
     """Starts the queue (if none is set), migrates the ledger, then web, workers and scheduler; waits for the web."""
     var = settings.home / "var"
     if settings.redis_url is None:
-        supervisor.start(Program("queue", embedded_queue.command(var), patience=10))
+        # Valkey's own lines tell people nothing while it works
+        queue = Program("queue", embedded_queue.command(var), patience=10, log=var / "queue.log")
+        supervisor.start(queue)
         address = embedded_queue.url(var)
         await_ready(supervisor, "queue", lambda: embedded_queue.answers(address))
         _keep_address(var, address)

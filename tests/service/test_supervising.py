@@ -210,6 +210,24 @@ supervisor.stop()
     assert run.said[0] == f"in {run.here}/talks.log"
 
 
+def test_a_program_with_a_log_of_its_own_does_not_speak_among_the_others(start: Start) -> None:
+    run = start("""
+supervisor = Supervisor(supervisor.env)
+own = here / "own.log"
+talk = "print(name, 'talks', flush=True)" + WAITS
+supervisor.start(Program("apart", program("apart", talk).command, log=own))
+supervisor.start(program("among", talk))
+said(supervisor.where_it_speaks("apart"))
+said(supervisor.where_it_speaks("among"))
+ready = lambda: own.exists() and "talks" in own.read_text() and "among talks" in (here / "log").read_text()
+supervisor.run(until=ready)
+supervisor.stop()
+""")
+    assert run.process.wait(SECONDS) == 0
+    assert run.said[:2] == [f"in {run.here}/own.log", "above"]
+    assert "apart talks" not in run.log
+
+
 def test_who_lost_its_parent_before_it_could_say_so_ends_as_well() -> None:
     pid = os.fork()
     if pid == 0:
