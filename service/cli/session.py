@@ -10,7 +10,7 @@ from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.job_queue import QueueDown
 from service.ledger import Ledger
-from service.ledger.lookup import named
+from service.ledger.lookup import SHORTEST, named
 from service.ledger.migrating import current, head
 from service.ledger.stories import StoryRow
 from service.observability import configure_logging
@@ -86,13 +86,18 @@ def reason(error: Exception) -> str:
 
 
 def find_story(relay: Relay, name: str) -> StoryRow:
-    """The story of that Story API id or submission id, or the only one that begins so. Raises UnknownStory."""
+    """The story of that Story API id or submission id, or the only one that begins so.
+
+    Raises UnknownStory, BadParameter for a beginning that is too short to mean one.
+    """
     name = name.strip()
     with relay.ledger.read() as tx:
         found = named(tx, name, _MOST_NAMED) if name.isprintable() else []
     if len(found) == 1:
         return found[0]
     shown = plain(name, 80)
+    if not found and len(name) < SHORTEST:
+        raise click.BadParameter(f"no story has the id {shown!r}; give at least {SHORTEST} characters of one")
     if not found:
         raise UnknownStory(
             f"no story {shown!r} in the ledger; `storyrelay stories` lists them, "

@@ -142,9 +142,7 @@ def test_a_beginning_of_several_lists_them(home, book):
     assert "\x1b" not in result.stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["sto", "STORY-ABCDEF", "nothing", "", "%", "story_abcdef", "story-abcdef\udcff", "\x1b[2J"]
-)
+@pytest.mark.parametrize("name", ["STORY-ABCDEF", "nothing", "story_abcdef", "story-abcdef\udcff", "\x1b[2J"])
 def test_what_names_no_story_is_told(home, book, name):
     book.story("story-abcdef")
     result = home.run("show", name)
@@ -152,6 +150,22 @@ def test_what_names_no_story_is_told(home, book, name):
     assert "no story" in result.stderr
     assert "\x1b" not in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["show", "replay"])
+@pytest.mark.parametrize("name", ["sto", "", "%"])
+def test_a_beginning_that_is_too_short_is_wrong_use(home, book, name, command):
+    book.story("story-abcdef")
+    result = home.run(command, name)
+    assert result.exit_code == 2
+    assert "give at least 4 characters" in result.stderr
+
+
+def test_a_whole_id_may_be_short(home, book):
+    book.story("abc")
+    book.story("abcdef")
+    assert home.json("show", "abc")["story"]["id"] == "abc"
+    assert home.json("show", "abcd")["story"]["id"] == "abcdef"
 
 
 def test_a_story_without_an_id_of_the_story_api(home, book):
