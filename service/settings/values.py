@@ -7,6 +7,8 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 
+from service.video_store import refuse_slip
+
 _LONGEST_SECONDS = 10 * 365 * 86_400
 _SHORTEST_KEY = 16
 _BYTES = TypeAdapter(ByteSize)
@@ -43,6 +45,7 @@ def database_url(value: str, home: Path) -> str:
 
 def video_store(value: str, home: Path) -> str:
     """A folder (a path, from `home`, or file:///…) or a bucket (s3://bucket/prefix, gs://…, az://…)."""
+    refuse_slip(value)
     if "://" not in value:
         return (home / value).absolute().as_uri()
     if value.startswith("file://") and not value.startswith("file:///"):

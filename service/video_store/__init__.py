@@ -5,7 +5,7 @@ The same classes serve the service's own store (VIDEO_STORE) and the archive con
 
 from service.video_store.errors import BadLocation, NotStored, StoreError, StoreFull
 from service.video_store.keys import check_key, safe_segment
-from service.video_store.location import open_store
+from service.video_store.location import open_store, refuse_slip
 from service.video_store.store import ObjectStore, Progress, Stored
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Stored",
     "check_key",
     "open_store",
+    "refuse_slip",
     "safe_segment",
 ]

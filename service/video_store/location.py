@@ -1,6 +1,7 @@
 """From a location in the settings to the store that is there."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -50,6 +51,9 @@ _KINDS = {
     "abfss": _AZURE,
     "adl": _AZURE,
 }
+_SLIP = re.compile(rf"(file|{'|'.join(_KINDS)})(:|//)", re.IGNORECASE)
+"""The beginning of a URL whose `://` is not whole: nobody means a folder of that name."""
+
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -63,10 +67,23 @@ def open_store(
     `incoming` is where temporary files go: by default `.incoming` in the folder, or in `base`.
     Raises BadLocation.
     """
+    refuse_slip(location)
     url = urlsplit(location) if "://" in location else SplitResult("", "", location, "", "")
     if url.scheme in ("", "file"):
         return FolderStore(_folder(url, base, options), incoming)
     return _remote(url, options, incoming or base / INCOMING)
+
+
+def refuse_slip(location: str) -> None:
+    """Raises BadLocation for a store's URL with a slip in its `://`, such as `s3:/bucket`: it is no folder's path."""
+    found = None if "://" in location else _SLIP.match(location)
+    if found is None:
+        return
+    kind = found[1].lower()
+    meant = "file:///folder, with three slashes" if kind == "file" else f"{kind}://bucket/prefix"
+    raise BadLocation(
+        f"should be {meant}, and not begin with {found[0]}; a folder of that name is ./{found[0]}…"
+    )
 
 
 def _folder(url: SplitResult, base: Path, options: Mapping[str, str]) -> Path:

@@ -143,7 +143,7 @@ def test_video_stores(home, store, used):
     assert load(home, VIDEO_STORE=store).video_store == used.format(home=home)
 
 
-@pytest.mark.parametrize("store", ["file://relative", "ftp://x/y", "s3://"])
+@pytest.mark.parametrize("store", ["file://relative", "ftp://x/y", "s3://", "s3:/x", "gs:x", "file:/x"])
 def test_video_stores_that_cannot_be(home, store):
     assert "VIDEO_STORE: should" in problems(home, VIDEO_STORE=store)
 

@@ -15,6 +15,9 @@ from service.video_store import BadLocation, open_store
         ("file:///srv/a%20b", "/srv/a b"),
         ("file://localhost/srv", "/srv"),
         ("a%20b?c#d", "/base/a%20b?c#d"),
+        ("./s3:/videos", "/base/s3:/videos"),
+        ("s3/videos", "/base/s3/videos"),
+        ("c:/videos", "/base/c:/videos"),
     ],
 )
 def test_folders(location, folder):
@@ -67,6 +70,17 @@ def test_secrets_in_the_location_are_not_shown(tmp_path):
         ("s3://bucket?allow_http=maybe", {}, "true or false"),
         ("gs://bucket?region=x", {}, "no option 'region'"),
         ("published", {"region": "x"}, "takes no options"),
+        (
+            "s3:/bucket/hush",
+            {},
+            "should be s3://bucket/prefix, and not begin with s3:; a folder of that name is ./s3:…",
+        ),
+        ("S3:bucket", {}, "should be s3://bucket/prefix"),
+        ("s3//bucket", {}, "should be s3://bucket/prefix"),
+        ("gs:/bucket", {}, "should be gs://bucket/prefix"),
+        ("az:bucket", {}, "should be az://bucket/prefix"),
+        ("file:/srv/videos", {}, "should be file:///folder, with three slashes"),
+        ("file:videos", {}, "three slashes"),
     ],
 )
 def test_what_cannot_be_meant_is_said(location, options, said, tmp_path):
