@@ -4,14 +4,23 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.domain.routing import STORY_FIELDS, Condition, Scalar
+from service.domain.routing import STORY_FIELDS, Condition, Scalar, holds
 from service.problems import Problem, hint
+from service.story_api import KINDS, StoryStatus, vocabulary
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_CLOSED: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("aspect_ratio",): get_args(vocabulary.AspectRatio),
+    ("language",): get_args(vocabulary.Language),
+    ("kind",): tuple(KINDS),
+    ("status",): tuple(StoryStatus),
+}
+"""Fields of which the Story API names every value: a pattern that matches none would never match, silently."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
@@ -92,7 +101,18 @@ def _condition(value: Any, at: str, path: tuple[str, ...]) -> Condition | Proble
     wanted = value if isinstance(value, list) else [value]
     if not wanted or not all(_is_comparable(item) for item in wanted):
         return Problem(at, "should be a text, a number, true or false, or a list of these")
-    return Condition(path, tuple(wanted))
+    return _impossible(wanted, at, path) or Condition(path, tuple(wanted))
+
+
+def _impossible(wanted: list[Scalar], at: str, path: tuple[str, ...]) -> Problem | None:
+    words = _CLOSED.get(path)
+    if words is None:
+        return None
+    for item in wanted:
+        if not any(holds(Condition(path, (item,)), {path[0]: word}) for word in words):
+            near = hint(str(item), words)
+            return Problem(at, f"no story has {str(item)[:80]!r}{near}; there are {', '.join(words)}")
+    return None
 
 
 def _is_comparable(value: Any) -> bool:

@@ -55,7 +55,7 @@ def matches(route: Route, facts: Mapping[str, Any]) -> bool:
     Numbers compare by value, also with a text that holds a number. Of a list of facts any may match. A field
     that is missing or null fulfils no condition.
     """
-    return all(_holds(condition, facts) for condition in route.when)
+    return all(holds(condition, facts) for condition in route.when)
 
 
 def routes_for(routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None) -> tuple[Route, ...]:
@@ -83,7 +83,8 @@ def destinations_for(routes: Sequence[Route], facts: Mapping[str, Any], pinned: 
     return found
 
 
-def _holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
+def holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
+    """Says whether a story with these facts fulfils the condition; see `matches`."""
     fact = _fact(facts, condition.path)
     candidates = fact if isinstance(fact, list | tuple) else (fact,)
     return any(_like(candidate, wanted) for candidate in candidates for wanted in condition.any_of)

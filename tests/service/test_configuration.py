@@ -104,6 +104,54 @@ destinations = ["team"]
 """
 
 
+CONDITION = """
+[destinations.desk]
+connector = "chat"
+token = "plain"
+[[routes]]
+name = "all"
+destinations = ["desk"]
+when = {{ {condition} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        (
+            'aspect_ratio = "9x16"',
+            "aspect_ratio: no story has '9x16' (did you mean '9:16'?); there are 16:9, 4:3, 1:1,",
+        ),
+        ('aspect_ratio = ["9:16", "vertical"]', "aspect_ratio: no story has 'vertical'; there are 16:9"),
+        ("aspect_ratio = 1.78", "aspect_ratio: no story has '1.78'"),
+        ('language = "Deutsch"', "language: no story has 'Deutsch'; there are Arabic, Chinese"),
+        (
+            'kind = "image"',
+            "kind: no story has 'image' (did you mean 'images'?); there are idea, url, images",
+        ),
+        ('status = "done"', "status: no story has 'done'; there are new, processing, success, fail"),
+    ],
+)
+def test_a_condition_that_no_story_can_fulfil_is_refused(folder, condition, told):
+    with pytest.raises(ConfigurationError) as caught:
+        folder.load(CONDITION.format(condition=condition))
+    assert f"routes.all.when.{told}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'aspect_ratio = "*:16"',
+        'language = ["german", "E*"]',
+        'kind = "IDEA"',
+        'title = "9x16"',
+        'labels.language = "x"',
+    ],
+)
+def test_a_condition_that_some_story_can_fulfil_is_taken(folder, condition):
+    assert len(folder.load(CONDITION.format(condition=condition)).routes[0].when) == 1
+
+
 def test_the_whole_file(folder):
     configuration = folder.load(EXAMPLE, {"CHAT_TOKEN": SECRET})
     team = configuration.destinations["team"]
