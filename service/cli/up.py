@@ -18,7 +18,7 @@ import click
 import structlog
 
 from service import embedded_queue
-from service.configuration import load_configuration
+from service.configuration import Configuration, load_configuration
 from service.ledger import Ledger
 from service.ledger.migrating import migrate
 from service.observability import configure_logging
@@ -78,11 +78,14 @@ def run_everything(settings: Settings, env: Mapping[str, str] | None = None) -> 
     # first: from here on Ctrl-C ends it as it does later, in order
     supervisor = Supervisor(_environment(settings, os.environ if env is None else env))
     make_secret_keys(settings.home)
-    load_configuration(load_settings(env))  # what is wrong in it is said before anything starts
+    configuration = load_configuration(
+        load_settings(env)
+    )  # what is wrong in it is said before anything starts
     check_port(settings.port)
     try:
         start(supervisor, settings)
         log.info("up", url=settings.public_url, home=str(settings.home), stop="Ctrl-C")
+        _warn_of_nowhere(settings, configuration)
         supervisor.run()
     except click.Abort:
         log.info("stop.while_starting")  # as wished, so no failure
@@ -91,6 +94,17 @@ def run_everything(settings: Settings, env: Mapping[str, str] | None = None) -> 
         supervisor.stop()
         (settings.home / "var" / "redis_url").unlink(missing_ok=True)
         log.info("stopped")
+
+
+def _warn_of_nowhere(settings: Settings, configuration: Configuration) -> None:
+    if configuration.destinations and configuration.routes:
+        return
+    log.warning(
+        "stories.go_nowhere",
+        missing="routes" if configuration.destinations else "destinations and routes",
+        so="finished stories are downloaded and kept, but sent to nobody",
+        do=f"write them into {settings.config_path}, as README.md shows under 'Use it for real'; then start again",
+    )
 
 
 def start(supervisor: Supervisor, settings: Settings) -> None:

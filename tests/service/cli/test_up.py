@@ -5,9 +5,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 from machine import await_that, free_port
+
+import service.cli.up as up_module
 
 SECONDS = 60
 
@@ -34,3 +38,36 @@ def test_ctrl_c_while_it_starts_is_a_clean_end(tmp_path: Path) -> None:
     assert "Aborted" not in said
     assert "Valkey" not in said
     assert "Ready to accept" not in said
+
+
+class Idle:
+    """A supervisor that has nothing to do and ends at once."""
+
+    def __init__(self, _env: Any) -> None: ...
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+SHELF = '[destinations.shelf]\nconnector = "archive"\npath = "published"\n'
+ROUTE = '[[routes]]\nname = "all"\ndestinations = ["shelf"]\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "missing"), [("", "destinations and routes"), (SHELF, "routes"), (SHELF + ROUTE, None)]
+)
+def test_stories_that_would_go_nowhere_are_told_once(
+    bare: Any, monkeypatch: pytest.MonkeyPatch, toml: str, missing: str | None
+) -> None:
+    monkeypatch.setattr(up_module, "Supervisor", Idle)
+    monkeypatch.setattr(up_module, "start", lambda *_: None)
+    (bare.path / "storyrelay.toml").write_text(toml)
+    said = bare.done("up", PORT=str(free_port())).stderr
+    lines = [line for line in said.splitlines() if "go_nowhere" in line]
+    assert len(lines) == (missing is not None)
+    for line in lines:
+        assert f'missing="{missing}"' in line or f"missing={missing} " in line
+        assert "sent to nobody" in line
+        assert f"{bare.path}/storyrelay.toml" in line
+        assert "Use it for real" in line
