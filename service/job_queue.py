@@ -8,7 +8,7 @@ from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 
 from service.domain.states import StepKind
@@ -61,6 +61,16 @@ class JobQueue:
         """How many jobs wait. Raises QueueDown."""
         try:
             return self.queue(kind).count
+        except RedisError as error:
+            raise QueueDown(f"the job queue does not answer: {error}") from error
+
+    def workers(self, kind: StepKind) -> list[Worker]:
+        """The workers that live on one kind. Raises QueueDown.
+
+        Not `Worker.count`: it counts those, too, that were killed and so could not sign off.
+        """
+        try:
+            return [worker for worker in Worker.all(queue=self.queue(kind)) if isinstance(worker, Worker)]
         except RedisError as error:
             raise QueueDown(f"the job queue does not answer: {error}") from error
 

@@ -16,7 +16,7 @@ from service.cli.machine_checks import (
     check_store,
     check_the_ledger,
 )
-from service.cli.output import note, plain_lines, show, show_json, table, word
+from service.cli.output import counted, note, plain_lines, show, show_json, table, word
 from service.cli.remote_checks import check_destinations, check_story_api
 from service.cli.session import quiet_log
 from service.configuration import Configuration, ConfigurationError, load_configuration
@@ -53,15 +53,15 @@ def _look() -> Iterator[Finding]:
         configuration = load_configuration(settings)
     except ConfigurationError as error:
         yield fail("configuration", str(error), f"mend {settings.config_path}")
-        configuration = Configuration()
-    else:
-        yield _configuration(settings, configuration)
+        yield from _look_closer(settings, None)
+        return
+    yield _configuration(settings, configuration)
     yield from _look_closer(settings, configuration)
 
 
-def _look_closer(settings: Settings, configuration: Configuration) -> Iterator[Finding]:
+def _look_closer(settings: Settings, configuration: Configuration | None) -> Iterator[Finding]:
     try:
-        relay = assemble(settings, configuration)
+        relay = assemble(settings, configuration or Configuration())
     except OSError as error:  # the folder of the ledger can't be made
         yield fail("ledger", f"{error.strerror}: {error.filename}", "check whom the folder belongs to")
         return
@@ -75,8 +75,16 @@ def _look_closer(settings: Settings, configuration: Configuration) -> Iterator[F
         yield from check_lanes(relay)
     yield from check_store(relay)
     yield from check_story_api(relay)
-    yield from check_destinations(relay)
+    yield from [_unread(settings)] if configuration is None else check_destinations(relay)
     relay.ledger.close()
+
+
+def _unread(settings: Settings) -> Finding:
+    return warn(
+        "destinations",
+        f"not looked at, for {settings.config_path} is broken: see configuration, above",
+        f"mend {settings.config_path}, then look again",
+    )
 
 
 def _configuration(settings: Settings, configuration: Configuration) -> Finding:
@@ -84,7 +92,7 @@ def _configuration(settings: Settings, configuration: Configuration) -> Finding:
         return warn(
             "configuration", f"there is no {settings.config_path}", "write destinations and routes into it"
         )
-    counts = f"{len(configuration.destinations)} destinations, {len(configuration.routes)} routes"
+    counts = f"{counted(len(configuration.destinations), 'destination')}, {counted(len(configuration.routes), 'route')}"
     return ok("configuration", f"{settings.config_path}: {counts}")
 
 

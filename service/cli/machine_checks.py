@@ -1,8 +1,10 @@
 """What `doctor` looks at on this side: ledger, queue, processes, keys, store, and what is stuck."""
 
 import shutil
+import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,9 +13,12 @@ from rq import Worker
 from sqlalchemy.exc import DBAPIError
 
 from service.cli.addresses import is_loopback
+from service.cli.dead_letters import DeadLetter, dead_letters
 from service.cli.findings import Finding, fail, ok, warn
+from service.cli.output import moment
 from service.cli.session import NotMigrated, check_ledger, reason
 from service.domain.states import Circuit, StepKind, StepState
+from service.job_queue import QueueDown
 from service.ledger import LedgerDown, lanes, reports
 from service.ledger.lanes import LaneState
 from service.redaction import redact
@@ -22,6 +27,15 @@ from service.settings import Settings
 from service.video_store import BadLocation, StoreError
 from service.wiring import Relay
 
+MOST_LETTERS = 5
+"""Dead letters that are named, the newest first."""
+
+_WORK = {
+    StepKind.FETCH: ("fetch", "fetches"),
+    StepKind.DOWNLOAD: ("download", "downloads"),
+    StepKind.DELIVER: ("delivery", "deliveries"),
+    StepKind.NOTIFY: ("notice", "notices"),
+}
 _START = "start `storyrelay up`, or the processes of the Procfile"
 
 
@@ -76,8 +90,8 @@ def check_queue(relay: Relay, *, is_set: bool) -> Iterator[Finding]:
         return
     try:
         relay.queue.connection.ping()
-        idle = [str(kind) for kind in StepKind if not Worker.count(queue=relay.queue.queue(kind))]
-    except RedisError as error:
+        workers = {kind: relay.queue.workers(kind) for kind in StepKind}
+    except (RedisError, QueueDown) as error:
         said = redact(str(error))
         if is_set:
             yield fail("queue", f"it does not answer: {said}", "check REDIS_URL and what is behind it")
@@ -85,10 +99,28 @@ def check_queue(relay: Relay, *, is_set: bool) -> Iterator[Finding]:
             yield warn("queue", "`storyrelay up` ended without clearing up; nothing runs here", _START)
         return
     yield ok("queue", "it answers")
+    idle = [str(kind) for kind, there in workers.items() if not there]
     if idle:
         yield fail("workers", f"nobody works on {', '.join(idle)}", "start `storyrelay worker`")
     else:
         yield ok("workers", "each queue has some")
+    yield from _check_age(relay.settings.config_path, [each for there in workers.values() for each in there])
+
+
+def _check_age(config_path: Path, workers: Iterable[Worker]) -> Iterator[Finding]:
+    """Whether the configuration is older than the processes of this machine, which read it at their start only."""
+    here = socket.gethostname()
+    births = [each.birth_date for each in workers if each.hostname == here and each.birth_date is not None]
+    if not births or not config_path.exists():
+        return
+    started = min(birth.replace(tzinfo=UTC) if birth.tzinfo is None else birth for birth in births)
+    changed = datetime.fromtimestamp(config_path.stat().st_mtime, UTC)
+    if changed > started:
+        yield warn(
+            "processes",
+            f"{config_path} was changed {moment(changed)}, after they were started {moment(started)}",
+            "start them again: they read it at their start",
+        )
 
 
 def check_scheduler(relay: Relay) -> Iterator[Finding]:
@@ -109,16 +141,27 @@ def check_lanes(relay: Relay) -> Iterator[Finding]:
     with relay.ledger.read() as tx:
         closed = [state for state in lanes.all_lanes(tx) if state.circuit != Circuit.CLOSED]
         backlog = reports.backlog(tx)
+        letters = {kind: dead_letters(tx, kind, MOST_LETTERS) for kind in StepKind}
     for state in closed:
         yield _lane(state)
-    for kind, counts in sorted(backlog.items()):
-        dead = counts.get(StepState.DEAD, 0)
+    for kind in StepKind:
+        dead = backlog.get(kind, {}).get(StepState.DEAD, 0)
         if dead:
-            yield warn(
-                "dead letters",
-                f"{dead} {kind} steps were given up",
-                "`storyrelay show ID` says why; `storyrelay replay ID` tries again",
-            )
+            yield _dead(kind, dead, letters[kind])
+
+
+def _dead(kind: StepKind, count: int, letters: list[DeadLetter]) -> Finding:
+    one, several = _WORK[kind]
+    listed = ", ".join(each.shown for each in letters)
+    more = f" and {count - len(letters)} more" if count > len(letters) else ""
+    text = f"{count} {one} was given up" if count == 1 else f"{count} {several} were given up"
+    name = next((each.story for each in letters), "ID")
+    advice = (
+        f"mend the destination, then: storyrelay send-test {letters[0].destination if letters else 'NAME'}"
+        if kind == StepKind.NOTIFY  # replaying a story does not repeat its notices
+        else f"`storyrelay show {name}` says why; `storyrelay replay {name}` tries again"
+    )
+    return warn("dead letters", f"{text}: {listed}{more}", advice)
 
 
 def _lane(state: LaneState) -> Finding:

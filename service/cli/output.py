@@ -52,6 +52,11 @@ def word(value: str) -> Text:
     return Text(plain(value, 40), style=STYLES.get(value, ""))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 route`, `2 routes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def moment(at: datetime | None) -> str:
     """A time for people, in this machine's time zone; '' for none."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at is not None else ""

@@ -2,7 +2,7 @@
 
 import click
 
-from service.cli.output import note, plain, show, show_json, table
+from service.cli.output import counted, note, plain, show, show_json, table
 from service.cli.session import open_session, queue_note
 from service.reconciliation import Reconciliation
 
@@ -30,5 +30,7 @@ def reconcile(as_json: bool) -> None:
                 [(plain(each), _TOLD[name]) for name, all_ in named.items() for each in all_],
             )
         )
-    note(f"{sum(map(len, named.values()))} stories found, {enqueued} steps enqueued")
+    found_in_all = sum(map(len, named.values()))
+    stories = "1 story" if found_in_all == 1 else f"{found_in_all} stories"
+    note(f"{stories} found, {counted(enqueued, 'step')} enqueued")
     queue_note(relay)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from machine import await_that, free_port
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -30,6 +30,17 @@ def test_a_job_is_a_steps_key_and_nothing_else(queue: JobQueue) -> None:
     assert (job.func_name, list(job.args), job.kwargs) == (RUN_STEP, [7], {})
     assert (job.timeout, job.result_ttl, job.retries_left) == (-1, 0, None)
     assert job.func is worker.run_step
+
+
+def test_only_workers_that_live_count(queue: JobQueue) -> None:
+    both = [Worker(["fetch"], connection=queue.connection, serializer=JSONSerializer) for _ in range(2)]
+    for each in both:
+        each.register_birth()
+    queue.connection.delete(both[0].key)  # what the queue does by itself when no heartbeat comes
+    assert [each.name for each in queue.workers(StepKind.FETCH)] == [both[1].name]
+    assert queue.workers(StepKind.DELIVER) == []
+    with pytest.raises(QueueDown):
+        JobQueue(fast_connection(f"redis://127.0.0.1:{free_port()}", timeout=1)).workers(StepKind.FETCH)
 
 
 def test_each_kind_has_its_own_queue_in_the_given_order(queue: JobQueue) -> None:

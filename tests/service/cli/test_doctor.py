@@ -1,5 +1,7 @@
 import json
+import os
 import stat
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +9,7 @@ from redis import Redis
 from rq import Worker
 from rq.serializers import JSONSerializer
 
-from service.domain.states import StepKind, StepState
+from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import Lane, Opens
 from service.ledger import lanes, reports
 from service.scheduling import HEARTBEAT
@@ -78,6 +80,11 @@ def test_a_wrong_configuration_is_a_finding_beside_the_others(online):
     assert parts["configuration"][0] == "fail"
     assert "'destinations'" in parts["configuration"][1]
     assert parts["ledger"][0] == parts["story api"][0] == "ok"
+    status, text, advice = parts["destinations"]
+    assert status == "warn"
+    assert "storyrelay.toml is broken" in text
+    assert "storyrelay.toml" in advice
+    assert "none" not in text
 
 
 def test_a_wrong_key_of_the_story_api(online):
@@ -136,6 +143,32 @@ def test_queues_that_nobody_works_on(online, valkey):
     assert "fetch, download, deliver, notify" in parts["workers"][1]
 
 
+def test_workers_that_were_killed_do_not_count(running, redis):
+    for worker in Worker.all(connection=redis):
+        if worker.queue_names() == ["fetch"]:
+            redis.delete(worker.key)  # what the queue does by itself when no heartbeat comes
+    parts, _ = examined(running)
+    assert parts["workers"][:2] == ("fail", "nobody works on fetch")
+
+
+def test_a_configuration_that_was_changed_since_the_processes_started(running):
+    config = running.path / "storyrelay.toml"
+    os.utime(config, (time.time() + 60,) * 2)
+    status, text, advice = examined(running)[0]["processes"]
+    assert status == "warn"
+    assert f"{config} was changed" in text
+    assert "start them again" in advice
+    os.utime(config, (time.time() - 60,) * 2)
+    assert "processes" not in examined(running)[0]
+
+
+def test_one_destination_is_one(online):
+    shelf = '[destinations.shelf]\nconnector = "archive"\npath = "p"\n'
+    text = shelf + '[[routes]]\nname = "all"\ndestinations = ["shelf"]\n'
+    (online.path / "storyrelay.toml").write_text(text)
+    assert examined(online)[0]["configuration"][1].endswith(": 1 destination, 1 route")
+
+
 def test_a_scheduler_that_fell_silent(online, now):
     with online.ledger.write() as tx:
         reports.beat(tx, HEARTBEAT, now.replace(year=2020))
@@ -159,11 +192,38 @@ def test_paused_and_switched_off_lanes_say_why(home, now):
     assert "\x1b" not in result.output + home.run("doctor").output
 
 
-def test_dead_letters_are_counted(home, book):
+def test_dead_letters_are_counted_and_named(home, book):
     book.settled("story-1", {"shelf": StepState.DEAD, "attic": StepState.DEAD})
     status, text, advice = examined(home)[0]["dead letters"]
-    assert (status, text) == ("warn", "2 deliver steps were given up")
-    assert "storyrelay replay" in advice
+    assert status == "warn"
+    assert text.startswith("2 deliveries were given up: story-1 to ")
+    assert ("story-1 to shelf" in text, "story-1 to attic" in text) == (True, True)
+    assert "storyrelay show story-1" in advice
+    assert "storyrelay replay story-1" in advice
+
+
+def test_dead_letters_are_named_the_newest_first_and_not_without_end(home, book):
+    for number in range(8):
+        book.settled(f"story-{number}", {"shelf": StepState.DEAD})
+    _, text, advice = examined(home)[0]["dead letters"]
+    assert "story-7 to shelf, story-6 to shelf" in text
+    assert text.endswith("and 3 more")
+    assert "story-0" not in text
+    assert "storyrelay show story-7" in advice
+
+
+def test_one_dead_letter_is_one(home, book):
+    key = book.story("story-1", StoryState.GIVEN_UP)
+    book.step(key, StepKind.DOWNLOAD, state=StepState.DEAD)
+    assert examined(home)[0]["dead letters"][1] == "1 download was given up: story-1"
+
+
+def test_a_dead_notice_is_a_matter_of_its_destination(home, book):
+    key = book.story("story-1", StoryState.FAILED)
+    book.step(key, StepKind.NOTIFY, "shelf", StepState.DEAD)
+    _, text, advice = examined(home)[0]["dead letters"]
+    assert text == "1 notice was given up: story-1 to shelf"
+    assert "storyrelay send-test shelf" in advice
 
 
 def test_keys_that_others_can_read(bare):

@@ -28,7 +28,7 @@ def test_people_are_told_what_was_found(home, book, now):
     result = home.done("reconcile")
     assert "silent" in result.stdout
     assert "the Story API is asked" in result.stdout
-    assert "1 stories found, 0 steps enqueued" in result.stderr
+    assert "1 story found, 0 steps enqueued" in result.stderr
     assert "Nothing is lost" in result.stderr
 
 
