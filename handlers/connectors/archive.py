@@ -185,7 +185,7 @@ def _recorded_video(story_json: bytes) -> tuple[int, str] | None:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, indent=2, default=_plain).encode()
+    return json.dumps(value, indent=2, default=_plain).encode() + b"\n"
 
 
 def _plain(value: object) -> object:

@@ -55,6 +55,7 @@ def test_keeps_files_and_facts(shelf: Any, place: ArchiveConnector, folder: Path
     assert (kept / "video.mp4").read_bytes() == shelf.video.read_bytes()
     assert (kept / "poster.jpg").read_bytes() == shelf.poster.read_bytes()
     assert (kept / "captions.vtt").read_text() == shelf.captions
+    assert (kept / "story.json").read_text().endswith("}\n"), "a text file, for tools that read lines"
     facts = json.loads((kept / "story.json").read_text())
     assert facts["video"]["sha256"] == shelf.sha256
     assert facts["story"]["title"] == hostile
