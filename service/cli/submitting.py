@@ -1,5 +1,6 @@
 """`submit` and `estimate`: what a video is to be, what it costs, and the call that asks for it."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -108,9 +109,20 @@ def _show_check(request: AnyVideoRequest, *, as_json: bool) -> None:
         estimated = _estimate_json(price(request))
         show_json({"dry_run": True, "kind": request.kind, "request": request.body(), "estimate": estimated})
         return
-    sent = [(name, str(value)) for name, value in request.body().items()]
+    sent = [(name, _written(value)) for name, value in request.body().items()]
     show(facts([("kind", request.kind), *sent, *_price_rows(price(request))]))
     note(f"checked; nothing was sent to {load_settings().story_api_url}")
+
+
+def _written(value: Any) -> str:
+    """A field of a request as people write it; '' for one that is not set."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value)
 
 
 def _show_submitted(submitted: Submitted, estimated: Estimate, *, as_json: bool) -> None:

@@ -70,6 +70,23 @@ def test_a_dry_run_sends_and_writes_nothing(home):
     assert rows(home) == []
 
 
+def test_a_dry_run_shows_the_request_as_people_write_it(bare):
+    words = ("images", "https://x.example/1", "https://x.example/2", "--transition", "--no-narration")
+    printed = bare.done("submit", *words, "--dry-run").stdout
+    rows = dict(line.split(maxsplit=1) for line in printed.splitlines())
+    assert rows["image_urls"] == "https://x.example/1, https://x.example/2"
+    assert rows["is_transition"] == "yes"
+    assert json.loads(rows["audio_option"]) == {"has_narration": False}
+
+
+def test_a_dry_run_does_not_show_what_is_not_set(bare):
+    printed = bare.done(
+        "submit", "--file", "-", "--dry-run", stdin='{"kind": "idea", "idea": "x", "elements": null}'
+    )
+    assert "elements" not in printed.stdout
+    assert "None" not in printed.stdout
+
+
 def test_a_dry_run_needs_neither_ledger_nor_keys(bare):
     printed = bare.json("submit", "idea", "x", "--dry-run")
     assert printed["dry_run"] is True
