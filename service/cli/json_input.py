@@ -24,7 +24,12 @@ class JsonText(click.ParamType[Any]):
         named = f"--{param.name.replace('_', '-')}" if param and param.name else "JSON"
         if value.startswith("@"):
             return read_json(value[1:], named)
-        return _parse(value, named)
+        return _parse(value, named, "this")
+
+
+def file_shown(file: str) -> str:
+    """How messages name a file; '-' is standard input."""
+    return "standard input" if file == "-" else repr(file)
 
 
 def read_json(file: str, option: str) -> Any:
@@ -41,21 +46,21 @@ def read_json(file: str, option: str) -> Any:
     if len(content) > LARGEST_FILE:
         raise click.BadParameter(f"{file!r} is larger than {LARGEST_FILE} bytes", param_hint=option)
     try:
-        return _parse(content.decode("utf-8-sig"), option)
+        return _parse(content.decode("utf-8-sig"), option, file_shown(file))
     except UnicodeDecodeError as error:
         raise click.BadParameter(
             f"{file!r} is no UTF-8 text: look at byte {error.start}", param_hint=option
         ) from error
 
 
-def _parse(text: str, option: str) -> Any:
+def _parse(text: str, option: str, what: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise click.BadParameter(f"this is no JSON: {error.msg} at {where}", param_hint=option) from error
+        raise click.BadParameter(f"{what} is no JSON: {error.msg} at {where}", param_hint=option) from error
     except (RecursionError, ValueError) as error:
-        raise click.BadParameter(f"this is no JSON: {error}", param_hint=option) from error
+        raise click.BadParameter(f"{what} is no JSON: {error}", param_hint=option) from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -9,8 +9,8 @@ import click
 from pydantic.fields import FieldInfo
 
 from service.cli.choice import Word
-from service.cli.json_input import JsonText, read_json
-from service.story_api import KINDS, AnyVideoRequest, AudioOption, request_from_json
+from service.cli.json_input import JsonText, file_shown, read_json
+from service.story_api import KINDS, AnyVideoRequest, AudioOption, InvalidRequest, request_from_json
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -57,10 +57,21 @@ def read_request(
     kind: str | None, text: tuple[str, ...], file: str | None, of_kind: str | None, options: Mapping[str, Any]
 ) -> AnyVideoRequest:
     """The request that was typed: a file's fields first, options over them. Raises UsageError, InvalidRequest."""
+    try:
+        return _request(kind, text, file, of_kind, options)
+    except InvalidRequest as error:
+        if file is None:
+            raise
+        raise InvalidRequest(f"{file_shown(file)} as {error.call}", error.problems) from error
+
+
+def _request(
+    kind: str | None, text: tuple[str, ...], file: str | None, of_kind: str | None, options: Mapping[str, Any]
+) -> AnyVideoRequest:
     fields: Any = {} if file is None else read_json(file, "--file")
     if not isinstance(fields, dict):
         return request_from_json(kind or of_kind or "idea", fields)
-    meant = _kind_of(kind, of_kind, fields, has_file=file is not None)
+    meant = _kind_of(kind, of_kind, fields, file)
     if text and meant != "images" and options.get("idea") is not None:
         raise click.UsageError(f"the text after {meant} and --idea are the same field: give one of them")
     fields.pop("kind", None)
@@ -125,7 +136,7 @@ def _shown(default: object) -> str:
     )
 
 
-def _kind_of(kind: str | None, of_kind: str | None, fields: Mapping[str, Any], *, has_file: bool) -> str:
+def _kind_of(kind: str | None, of_kind: str | None, fields: Mapping[str, Any], file: str | None) -> str:
     said = dict.fromkeys(str(each) for each in (kind, of_kind, fields.get("kind")) if each is not None)
     if len(said) > 1:
         raise click.UsageError(f"{' and '.join(said)} contradict each other: say one kind")
@@ -133,9 +144,9 @@ def _kind_of(kind: str | None, of_kind: str | None, fields: Mapping[str, Any], *
         return next(iter(said))
     if "image_urls" in fields:
         return "images"
-    if has_file:
+    if file is not None:
         raise click.UsageError(
-            'the file does not say what it asks for: add --kind idea, url or images, or a field "kind" in it'
+            f'{file_shown(file)} does not say what it asks for: add --kind idea, url or images, or a field "kind" in it'
         )
     name = click.get_current_context().info_name
     raise click.UsageError(

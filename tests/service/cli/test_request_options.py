@@ -190,6 +190,14 @@ def test_a_hostile_file_is_told(bare, content, said):
     assert said in refusal(bare, "--file", "-", stdin=content)
 
 
+@pytest.mark.parametrize("content", ["{", "{}", "[1]", '{"kind": "idea", "idea": 3}', '{"kind": "movie"}'])
+def test_what_is_wrong_in_a_file_names_it(bare, content):
+    path = bare.path / "story.json"
+    path.write_text(content)
+    assert repr(str(path)) in refusal(bare, "--file", str(path))
+    assert "standard input" in refusal(bare, "--file", "-", stdin=content)
+
+
 def test_a_file_that_contradicts_the_kind_is_told(bare):
     given = json.dumps({"kind": "url", "idea": "https://x.example"})
     assert "contradict" in refusal(bare, "--file", "-", "--kind", "idea", stdin=given)
