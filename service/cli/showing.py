@@ -20,6 +20,8 @@ from service.wiring import Relay
 LINK_SECONDS = 3600
 """How long the printed links work, as on pages; those in messages live longer."""
 
+_LONGEST_NAME = len("captions.vtt")
+
 
 @dataclass(frozen=True)
 class File:
@@ -84,7 +86,8 @@ def _show(dossier: Dossier, files: list[File]) -> None:
         parts += ["", table(heads, map(_delivery_cells, dossier.deliveries))]
     if dossier.video is not None:
         parts += ["", facts(_video_rows(dossier.video, files))]
-    links = [file.url for file in files if file.url is not None]
+    # not a table: a link that is folded can't be copied whole
+    links = [f"{file.name.ljust(_LONGEST_NAME)}  {file.url}" for file in files if file.url is not None]
     if links:
         parts += ["", "Links, good for an hour:", *links]
     show(*parts)

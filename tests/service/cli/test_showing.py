@@ -81,6 +81,13 @@ def test_the_files_and_links_of_the_video(home, full, keys):
     assert MediaUrls("http://127.0.0.1:8000", (keys,)).read(token).key == "v/r1/video.mp4"
 
 
+def test_each_link_says_what_it_leads_to(home, full):
+    printed = home.done("show", "story-1").stdout.splitlines()
+    links = dict(line.split() for line in printed if "/media/" in line)
+    assert list(links) == ["video.mp4", "poster.jpg"]
+    assert all(link.startswith("http") for link in links.values())
+
+
 def test_without_keys_there_are_no_links_but_all_else(home, full):
     told = home.json("show", "story-1", SECRET_KEYS="")
     assert [each["url"] for each in told["video"]["files"]] == [None, None]
