@@ -15,6 +15,7 @@ from rich.console import Console
 
 from service.cli.output import show_json
 from service.cli.up import answer_of, await_ready, only_one, start
+from service.cli.writing import unwritable
 from service.demo.checking import problems
 from service.demo.environment import emulator_arguments, environment, free_ports
 from service.demo.folder import DemoFolder, ForeignFolder
@@ -51,8 +52,10 @@ def demo(context: click.Context, home: Path | None, keep: bool, as_json: bool) -
     console = Console(stderr=as_json, highlight=False, width=_width(sys.stderr if as_json else sys.stdout))
     try:
         folder.claim()
-    except (ForeignFolder, OSError) as error:
+    except ForeignFolder as error:
         raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise click.UsageError(unwritable(error)) from error
     with only_one(folder.path):
         folder.clear()
         report = _perform(folder, console, keep=keep, as_json=as_json)

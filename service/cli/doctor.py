@@ -19,6 +19,7 @@ from service.cli.machine_checks import (
 from service.cli.output import counted, note, plain_lines, show, show_json, table, word
 from service.cli.remote_checks import check_destinations, check_story_api
 from service.cli.session import quiet_log
+from service.cli.writing import unwritable
 from service.configuration import Configuration, ConfigurationError, load_configuration
 from service.settings import Settings, SettingsError, load_settings
 from service.wiring import assemble, queue_settings
@@ -63,7 +64,9 @@ def _look_closer(settings: Settings, configuration: Configuration | None) -> Ite
     try:
         relay = assemble(settings, configuration or Configuration())
     except OSError as error:  # the folder of the ledger can't be made
-        yield fail("ledger", f"{error.strerror}: {error.filename}", "check whom the folder belongs to")
+        yield fail(
+            "ledger", unwritable(error), "then run `storyrelay doctor` again: the rest was not looked at"
+        )
         return
     yield from check_keys(settings)
     yield from check_public_url(settings)

@@ -5,6 +5,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from service.cli.output import plain_lines
 from service.cli.session import NotMigrated, UnknownStory, needs_migration, reason
+from service.cli.writing import FORBIDDEN, FULL, mend_folder, unwritable, unwritable_ledger
 from service.configuration import ConfigurationError
 from service.connectors import UnknownConnector
 from service.domain.delivery import DeliveryFailed
@@ -47,8 +48,10 @@ def told(error: Exception) -> Failure | None:
         return Misuse(str(error))
     if isinstance(error, _FAILED):
         return Failure(str(error))
-    if isinstance(error, PermissionError):
-        return Failure(f"{error.strerror}: {error.filename}. Check whom it belongs to, and STORYRELAY_HOME")
+    if isinstance(error, OSError) and error.filename is not None and error.errno in (*FORBIDDEN, *FULL):
+        return Failure(unwritable(error))
+    if isinstance(error, PermissionError):  # one of ours, which says all
+        return Failure(str(error))
     if isinstance(error, (*LedgerDown, DBAPIError)):
         return _of_the_ledger(error)
     return None
@@ -61,6 +64,9 @@ def _of_the_ledger(error: Exception) -> Failure | None:
         behind = None
     if behind is not None:
         return Misuse(str(behind))
+    folder = unwritable_ledger(load_settings(), error)
+    if folder is not None:
+        return Failure(f"the ledger can't be written: {reason(error)}. {mend_folder(folder)}")
     if isinstance(error, LedgerDown) or type(error) is DatabaseError:  # its subclasses are mistakes of ours
         return Failure(
             f"the ledger does not answer: {reason(error)}. Check DATABASE_URL, then `storyrelay doctor`"

@@ -17,6 +17,7 @@ from service.cli.dead_letters import DeadLetter, dead_letters
 from service.cli.findings import Finding, fail, ok, warn
 from service.cli.output import moment
 from service.cli.session import NotMigrated, check_ledger, reason
+from service.cli.writing import mend_folder, unwritable_ledger
 from service.domain.states import Circuit, StepKind, StepState
 from service.job_queue import QueueDown
 from service.ledger import LedgerDown, lanes, reports
@@ -76,6 +77,10 @@ def check_the_ledger(relay: Relay) -> Iterator[Finding]:
     except NotMigrated as error:
         yield fail("ledger", str(error), "`storyrelay migrate` brings an old one up to date")
     except (*LedgerDown, DBAPIError) as error:
+        folder = unwritable_ledger(relay.settings, error)
+        if folder is not None:
+            yield fail("ledger", f"it can't be written: {reason(error)}", mend_folder(folder))
+            return
         yield fail(
             "ledger", f"it does not answer: {reason(error)}", "check DATABASE_URL and what is behind it"
         )

@@ -1,10 +1,13 @@
 import errno
 import importlib.metadata
+import os
+import sqlite3
 import subprocess
 import sys
 
 import click
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from service import VERSION
 from service.cli import catalogue
@@ -170,6 +173,41 @@ def test_a_folder_of_somebody_else_is_told():
     said = told(PermissionError(errno.EACCES, "Permission denied", "/srv/relay/var"))
     assert said is not None
     assert "/srv/relay/var" in said.message
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "Let this user write to /srv/relay (whose is it?), or set STORYRELAY_HOME"),
+        (errno.EROFS, "Let this user write to /srv/relay (whose is it?), or set STORYRELAY_HOME"),
+        (errno.ENOSPC, "Make room there, or set STORYRELAY_HOME"),
+    ],
+)
+def test_a_folder_that_can_t_be_written_is_told_with_what_to_do(number, advice):
+    said = told(OSError(number, os.strerror(number), "/srv/relay/var"))
+    assert said is not None
+    assert f"/srv/relay/var can't be written: {os.strerror(number)}. {advice}" in said.message
+
+
+def test_another_error_of_the_system_is_a_mistake_of_ours():
+    assert told(OSError(errno.EBADF, "Bad file descriptor")) is None
+
+
+def test_what_make_private_says_is_told_as_it_is():
+    said = told(PermissionError("/srv/relay/var belongs to somebody else; remove it, or use another folder"))
+    assert said is not None
+    assert said.message.startswith("/srv/relay/var belongs to somebody else")
+
+
+@pytest.mark.parametrize("words", ["attempt to write a readonly database", "unable to open database file"])
+def test_a_ledger_file_that_can_t_be_written_names_its_folder(home, monkeypatch, words):
+    monkeypatch.setenv("STORYRELAY_HOME", str(home.path))
+    said = told(OperationalError("COMMIT", {}, sqlite3.OperationalError(words)))
+    assert said is not None
+    assert said.exit_code == 1
+    assert said.message.startswith(
+        f"the ledger can't be written: {words}. Let this user write to {home.path}/var"
+    )
 
 
 @pytest.mark.parametrize("words", [("stories",), ("show", "story-1"), ("reconcile",), ("replay", "story-1")])
