@@ -67,11 +67,15 @@ class Attempt:
             raise self._pending
 
     def story(self) -> StoryRow:
-        """The step's story as the ledger has it now. Raises StepFailed when it is gone."""
+        """The step's story as the ledger has it now; from here on the log names it.
+
+        Raises StepFailed when it is gone.
+        """
         with self.relay.ledger.read() as tx:
             row = stories.read(tx, self.step.story_key)
         if row is None:
             raise StepFailed("its story is gone from the ledger", permanent=True)
+        structlog.contextvars.bind_contextvars(story=row.name)
         return row
 
     def stop_reason(self) -> str | None:

@@ -52,6 +52,8 @@ class StepMachine:
             self._work(step)
         except LeaseLost:
             log.warning("step.lease_lost", step=step.id, lane=str(step.lane), generation=step.generation)
+        finally:
+            structlog.contextvars.unbind_contextvars("story")  # which the attempt has bound
         self.relay.dispatcher.dispatch()
 
     def _work(self, step: ClaimedStep) -> None:
@@ -233,4 +235,4 @@ def _detail(text: str) -> str:
 
 
 def _facts(step: ClaimedStep) -> dict[str, Any]:
-    return {"step": step.id, "lane": str(step.lane), "story": step.story, "try": step.attempts}
+    return {"step": step.id, "lane": str(step.lane), "story_key": step.story, "try": step.attempts}

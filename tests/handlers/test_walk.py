@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from relayed import World
+from structlog.contextvars import get_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from service.domain.states import StoryState
 from service.emulator import EmulatorServer
@@ -36,6 +38,21 @@ def test_a_tracked_story_walks_to_the_shelf(
         "video.mp4",
     ]
     assert json.loads((folder / "story.json").read_text())
+
+
+def test_the_log_names_the_story_as_people_do(world: World, ask: Ask, finished: Await) -> None:
+    first, second = ask(), ask()
+    for story_id in (first, second):
+        finished(story_id)
+        world.track(story_id)
+    with capture_logs(processors=[merge_contextvars]) as said:
+        world.run()
+    done = [line for line in said if line["event"] == "step.done"]
+    assert {line["story"]: line["story_key"] for line in done} == {
+        first: world.story(first).id,
+        second: world.story(second).id,
+    }
+    assert "story" not in get_contextvars(), "the next step may belong to none"
 
 
 @pytest.mark.parametrize("times", [1, 3])
