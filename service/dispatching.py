@@ -29,15 +29,16 @@ class Dispatcher:
     configuration: Configuration
     now: Callable[[], datetime]
 
-    def dispatch(self, wanted: Sequence[Lane] | None = None) -> int:
+    def dispatch(self, wanted: Sequence[Lane] | None = None, at_most: int | None = None) -> int:
         """Enqueues what is due in these lanes (None: in all), as far as they have room; returns how many.
 
+        `at_most`: of each lane.
         Never raises for a queue that is down: the steps stay due, and the next sweep tries again.
         """
         now = self.now()
         taken: list[tuple[int, StepKind]] = []
         for lane in self._due_lanes(now) if wanted is None else wanted:
-            taken += [(step, lane.kind) for step in self._take(lane, now)]
+            taken += [(step, lane.kind) for step in self._take(lane, now, at_most)]
         return self._enqueue(taken, now)
 
     def sweep(self) -> int:
@@ -71,11 +72,12 @@ class Dispatcher:
         with self.ledger.read() as tx:
             return steps.due_lanes(tx, now)
 
-    def _take(self, lane: Lane, now: datetime) -> list[int]:
+    def _take(self, lane: Lane, now: datetime, at_most: int | None) -> list[int]:
         with self.ledger.write() as tx:
             state = lanes.lock(tx, lane)
             room = state.room(self.limit(lane), steps.busy(tx, lane), now)
-            return steps.take_due(tx, lane, room, now) if room else []
+            wanted = room if at_most is None else min(room, at_most)
+            return steps.take_due(tx, lane, wanted, now) if wanted else []
 
     def _enqueue(self, taken: list[tuple[int, StepKind]], now: datetime) -> int:
         if not taken or self._try_enqueue(taken):

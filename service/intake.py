@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,23 +11,26 @@ import sqlalchemy as sa
 
 from service.domain.states import Origin, StoryState, Verdict
 from service.domain.stories import text
-from service.ledger import Ledger, receipts, steps, stories
+from service.ledger import Ledger, stories, webhooks
+from service.ledger.group_commit import GroupCommit
 from service.ledger.receipts import Receipt
-from service.ledger.stories import NewStory, StoryRow
+from service.ledger.stories import NewStory
+from service.ledger.webhooks import Told
 from service.webhook_url import RouteToken, SubmissionToken
 
 LONGEST_ID = 200
 FIRST_POLL = timedelta(seconds=60)
 """A story that a webhook made known is fetched at once; this poll is for the case that it isn't finished."""
 _ID_NAMES = ("batch_id", "story_id", "id")
-_WAITS_FOR_ID = (StoryState.SUBMITTING, StoryState.UNCONFIRMED)
+
+Token = SubmissionToken | RouteToken
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A webhook as it came over HTTP."""
 
-    token: SubmissionToken | RouteToken
+    token: Token
     body: bytes
     content_type: str
     remote: str
@@ -68,109 +71,135 @@ def read_hint(body: bytes) -> Hint:
 
 
 @dataclass(frozen=True)
-class Intake:
-    """Records webhooks; one transaction each."""
+class Arrival:
+    """A webhook and what it claims; `hint` None: it is malformed."""
 
-    ledger: Ledger
-    now: Callable[[], datetime]
+    delivery: Delivery
+    hint: Hint | None
+    at: datetime
+
+
+class Intake:
+    """Records webhooks, each whole or not at all; those that come at once share a transaction."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._together = GroupCommit(self.record)
 
     def receive(self, delivery: Delivery) -> Verdict:
         """Records the webhook and makes its story's fetch due. When this returns, nothing can be lost.
 
-        Raises the ledger's errors (`LedgerDown`): then nothing was written.
+        Raises the ledger's errors (`LedgerDown`): then nothing is known to be written, and it has to come again.
         """
         try:
             hint = read_hint(delivery.body)
         except Malformed:
-            return self._record(delivery, Hint(None, None), Verdict.MALFORMED)
-        return self._record(delivery, hint, None)
+            hint = None
+        return self._together.write(Arrival(delivery, hint, self._now()))
 
-    def _record(self, delivery: Delivery, hint: Hint, verdict: Verdict | None) -> Verdict:
-        now = self.now()
-        with self.ledger.write() as tx:
-            story, verdict = (None, verdict) if verdict else _match(tx, delivery.token, hint, now)
-            receipts.add(tx, _receipt(delivery, hint, story, verdict), now)
-            if story is not None:
-                steps.ask_fetch(tx, story, now, now)
-        return verdict
+    def record(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
+        """Records several in one transaction, each judged as if those before it had been recorded alone."""
+        now = max(arrival.at for arrival in arrivals)
+        with self._ledger.write() as tx:
+            _make_known(tx, arrivals)
+            held = _hold(tx, arrivals)
+            kept = [_judge(tx, held, arrival) for arrival in arrivals]
+            webhooks.record(tx, kept, list(held.changed.values()), now)
+        return [receipt.verdict for receipt in kept]
 
 
-def _receipt(delivery: Delivery, hint: Hint, story: int | None, verdict: Verdict) -> Receipt:
+class _Held:
+    """The stories that some webhooks are about, as the transaction holds them and those webhooks change them."""
+
+    def __init__(self, stories: Sequence[Told]) -> None:
+        self._stories = {story.id: story for story in stories}
+        self._by_name = {story.submission_id: story.id for story in stories}
+        self._by_story_id = {story.story_id: story.id for story in stories if story.story_id is not None}
+        self.changed: dict[int, Told] = {}
+
+    def of(self, token: Token, hint: Hint) -> Told | None:
+        """The story that a token, or its webhook, is about; None where the ledger hasn't got it."""
+        if isinstance(token, SubmissionToken):
+            key = self._by_name.get(token.submission_id)
+        else:
+            key = self._by_story_id.get(hint.story_id or "")
+        return None if key is None else self._stories[key]
+
+    def change(self, story: Told) -> None:
+        self._stories[story.id] = self.changed[story.id] = story
+        if story.story_id is not None:
+            self._by_story_id[story.story_id] = story.id
+
+    def is_known(self, tx: sa.Connection, story_id: str) -> bool:
+        return story_id in self._by_story_id or webhooks.is_known(tx, story_id)
+
+
+def _make_known(tx: sa.Connection, arrivals: Sequence[Arrival]) -> None:
+    """Adds the stories that a route's webhooks name, in one order for all: two that add the same wait in line."""
+    named = {
+        arrival.hint.story_id: (arrival.delivery.token.route, arrival.at)
+        for arrival in reversed(arrivals)
+        if isinstance(arrival.delivery.token, RouteToken) and arrival.hint and arrival.hint.story_id
+    }
+    for story_id, (route, at) in sorted(named.items()):
+        new = NewStory(
+            submission_id=new_submission_id(),
+            origin=Origin.WEBHOOK,
+            state=StoryState.OPEN,
+            story_id=story_id,
+            route=route,
+            next_poll_at=at + FIRST_POLL,
+        )
+        stories.add(tx, new, at)
+
+
+def _hold(tx: sa.Connection, arrivals: Sequence[Arrival]) -> _Held:
+    tokens = [(arrival.delivery.token, arrival.hint) for arrival in arrivals if arrival.hint is not None]
+    submissions = {token.submission_id for token, _ in tokens if isinstance(token, SubmissionToken)}
+    named = {hint.story_id for token, hint in tokens if isinstance(token, RouteToken) and hint.story_id}
+    return _Held(webhooks.hold(tx, submissions, named))
+
+
+def _judge(tx: sa.Connection, held: _Held, arrival: Arrival) -> Receipt:
+    hint = arrival.hint
+    if hint is None:
+        return _receipt(arrival, Verdict.MALFORMED, None)
+    story = held.of(arrival.delivery.token, hint)
+    if story is None:  # a route's webhook without an id, or pruned since: a token outlives its story
+        return _receipt(arrival, Verdict.UNMATCHED, None)
+    if story.waits_for_id and hint.story_id is not None and not held.is_known(tx, hint.story_id):
+        # the webhook beat the answer to our own submit call, or replaces the answer that never came
+        poll = story.next_poll_at or arrival.at + FIRST_POLL
+        story = replace(story, story_id=hint.story_id, state=StoryState.OPEN, next_poll_at=poll)
+    verdict = _verdict(story, hint)
+    held.change(replace(story, webhook_at=story.webhook_at or arrival.at, webhook_status=hint.status))
+    return _receipt(arrival, verdict, story.id if story.story_id is not None else None)
+
+
+def _verdict(story: Told, hint: Hint) -> Verdict:
+    if hint.story_id is not None and story.story_id != hint.story_id:
+        return Verdict.MISMATCH
+    if story.story_id is None:
+        return Verdict.UNMATCHED
+    if story.webhook_at is not None and story.webhook_status == hint.status:
+        return Verdict.DUPLICATE
+    return Verdict.ACCEPTED
+
+
+def _receipt(arrival: Arrival, verdict: Verdict, story: int | None) -> Receipt:
+    delivery, hint = arrival.delivery, arrival.hint
     return Receipt(
         token=_name(delivery.token),
         verdict=verdict,
         body=delivery.body,
         content_type=text(delivery.content_type, 200),
         remote=text(delivery.remote, 100),
-        claimed_id=hint.story_id,
-        claimed_status=hint.status,
+        received_at=arrival.at,
+        claimed_id=hint.story_id if hint else None,
+        claimed_status=hint.status if hint else None,
         story=story,
     )
-
-
-def _match(
-    tx: sa.Connection, token: SubmissionToken | RouteToken, hint: Hint, now: datetime
-) -> tuple[int | None, Verdict]:
-    if isinstance(token, SubmissionToken):
-        return _match_submission(tx, token, hint, now)
-    return _match_route(tx, token, hint, now)
-
-
-def _match_submission(
-    tx: sa.Connection, token: SubmissionToken, hint: Hint, now: datetime
-) -> tuple[int | None, Verdict]:
-    row = stories.lock_submission(tx, token.submission_id)
-    if row is None:  # pruned since: the token outlived its story
-        return None, Verdict.UNMATCHED
-    values: dict[str, Any] = {}
-    known = row.story_id
-    if known is None and hint.story_id is not None and _adoptable(tx, row, hint.story_id):
-        # the webhook beat the answer to our own submit call, or replaces the answer that never came
-        values = {
-            "story_id": hint.story_id,
-            "state": StoryState.OPEN,
-            "next_poll_at": row.next_poll_at or now + FIRST_POLL,
-        }
-        known = hint.story_id
-    verdict = _verdict(row, hint, known)
-    stories.record_webhook(tx, row, hint.status, now, **values)
-    return (row.id if known is not None else None), verdict
-
-
-def _adoptable(tx: sa.Connection, row: StoryRow, story_id: str) -> bool:
-    return row.state in _WAITS_FOR_ID and stories.find(tx, story_id) is None
-
-
-def _verdict(row: StoryRow, hint: Hint, known: str | None) -> Verdict:
-    if hint.story_id is not None and known != hint.story_id:
-        return Verdict.MISMATCH
-    if known is None:
-        return Verdict.UNMATCHED
-    if row.webhook_at is not None and row.webhook_status == hint.status:
-        return Verdict.DUPLICATE
-    return Verdict.ACCEPTED
-
-
-def _match_route(
-    tx: sa.Connection, token: RouteToken, hint: Hint, now: datetime
-) -> tuple[int | None, Verdict]:
-    if hint.story_id is None:
-        return None, Verdict.UNMATCHED
-    new = NewStory(
-        submission_id=new_submission_id(),
-        origin=Origin.WEBHOOK,
-        state=StoryState.OPEN,
-        story_id=hint.story_id,
-        route=token.route,
-        next_poll_at=now + FIRST_POLL,
-    )
-    stories.add(tx, new, now)
-    row = stories.lock_by_id(tx, hint.story_id)
-    if row is None:
-        return None, Verdict.UNMATCHED
-    verdict = _verdict(row, hint, row.story_id)
-    stories.record_webhook(tx, row, hint.status, now)
-    return row.id, verdict
 
 
 def _first_text(places: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> str | None:
@@ -182,5 +211,5 @@ def _first_text(places: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> 
     return None
 
 
-def _name(token: SubmissionToken | RouteToken) -> str:
+def _name(token: Token) -> str:
     return "submission" if isinstance(token, SubmissionToken) else f"route:{token.route}"

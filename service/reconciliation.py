@@ -10,7 +10,7 @@ import structlog
 from service.configuration import Configuration
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import StoryState
-from service.ledger import Ledger, notices, steps, stories
+from service.ledger import Ledger, fetch_steps, notices, stories
 from service.ledger.stories import StoryRow
 from service.settings import Settings
 
@@ -70,7 +70,7 @@ class Reconciliation:
                 self._give_up(tx, row, now)
             silent = [row for row in due if row not in old]
             for row, slot in zip(silent, slots, strict=False):
-                steps.ask_fetch(tx, row.id, slot, now, poll=True)
+                fetch_steps.ask(tx, row.id, slot, now, poll=True)
             stories.use_slots(tx, API_RATE, slots[: len(silent)], rate)
         return [row.name for row in silent], [row.name for row in old]
 

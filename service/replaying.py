@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from service.configuration import Configuration
 from service.domain.states import ENDED_STEPS, StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, reports, steps, stories
+from service.ledger import Ledger, fetch_steps, reports, steps, stories
 from service.ledger.replays import hasten
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow
@@ -149,7 +149,7 @@ class Replaying:
                 finished_at=None,
                 next_poll_at=now + timedelta(seconds=self.settings.poll_max_seconds),
             )
-        steps.ask_fetch(tx, row.id, now, now)
+        fetch_steps.ask(tx, row.id, now, now)
         return Action(Lane(StepKind.FETCH), Redone.REPEATED)
 
 

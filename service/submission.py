@@ -13,7 +13,7 @@ from service.domain.schedules import first_poll_delay
 from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
-from service.ledger import Ledger, LedgerDown, steps, stories
+from service.ledger import Ledger, LedgerDown, fetch_steps, stories
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
 from service.settings import Settings
@@ -123,7 +123,7 @@ class Submission:
                 raise RuntimeError(f"story {story_id} vanished from the ledger within its own transaction")
             if route is not None and row.route != route:
                 stories.change(tx, row.id, now, route=route)
-            steps.ask_fetch(tx, row.id, now, now)
+            fetch_steps.ask(tx, row.id, now, now)
             return stories.lock(tx, row.id)
 
     def _ask(self, key: int, request: VideoRequest, webhook_url: str) -> StoryRow:
@@ -211,7 +211,7 @@ class Submission:
         message = f"the ledger has this story as {known.submission_id} already"
         stories.change(tx, row.id, now, state=StoryState.CANCELLED, message=message, next_poll_at=None)
         stories.change(tx, known.id, now, route=known.route or row.route)
-        steps.ask_fetch(tx, known.id, now, now)
+        fetch_steps.ask(tx, known.id, now, now)
         return stories.lock(tx, known.id)
 
     def _record_failure(self, key: int, state: StoryState, message: str) -> StoryRow:

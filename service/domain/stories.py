@@ -29,5 +29,5 @@ def text(value: Any, longest: int) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return ""
     line = " ".join(str(value).split())
-    clean = "".join(char for char in line if char.isprintable())
+    clean = line if line.isprintable() else "".join(char for char in line if char.isprintable())
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"

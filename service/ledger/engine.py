@@ -1,18 +1,23 @@
 """Opens the ledger: SQLite in WAL mode or PostgreSQL, with writes that never deadlock by upgrade."""
 
 import os
+import select
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 BUSY_MS = 8000
 """How long a SQLite writer waits for another before it gives up: below the 10 s that webhooks have."""
+
+BUSY_STEP_MS = 2
+"""How long it sleeps at a time."""
 
 LedgerDown = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
 """What SQLAlchemy raises when the database is locked, gone, read-only after a failover, or refuses connections."""
@@ -61,11 +66,14 @@ def _create_engine(url: str, pool_size: int) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _create_sqlite(parsed)
-    return sa.create_engine(
-        parsed,
+    return _create_postgresql(parsed, pool_size)
+
+
+def _create_postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         pool_timeout=8,
         connect_args={
             "connect_timeout": 5,
@@ -75,6 +83,16 @@ def _create_engine(url: str, pool_size: int) -> sa.Engine:
             "keepalives_idle": 30,
         },
     )
+    sa.event.listen(engine, "checkout", _refuse_hung_up)
+    return engine
+
+
+def _refuse_hung_up(connection: Any, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Has the pool open anew what the server ended meanwhile; asking the server would cost a round trip."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)  # the server says nothing unasked but farewell
+    if poll.poll(0):
+        raise sa.exc.DisconnectionError("the server hung up while the connection was idle")
 
 
 def _create_sqlite(url: sa.URL) -> sa.Engine:
@@ -102,8 +120,35 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     reads = connection.get_execution_options().get("ledger_reads")
-    # IMMEDIATE: a reader that turns writer later would fail with "locked" instead of waiting
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    if reads:
+        connection.exec_driver_sql("BEGIN")
+    else:
+        _begin_write(connection)
+
+
+def _begin_write(connection: sa.Connection) -> None:
+    """Waits for SQLite's other writers in small steps: its own wait soon sleeps for 100 ms at a time.
+
+    IMMEDIATE, for a reader that turned writer later would fail with "locked" instead of waiting.
+    """
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    deadline = time.monotonic() + BUSY_MS / 1000
+    driver.execute(f"PRAGMA busy_timeout={BUSY_STEP_MS}")
+    try:
+        while not _begins(connection, time.monotonic() > deadline):
+            continue
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+
+
+def _begins(connection: sa.Connection, is_last: bool) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except sa.exc.OperationalError as error:
+        if is_last or getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def insert(tx: sa.Connection, table: sa.Table) -> Any:

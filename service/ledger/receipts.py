@@ -1,5 +1,6 @@
 """Receipts: every webhook as it arrived, whatever it said."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ class Receipt:
     body: bytes
     content_type: str
     remote: str
+    received_at: datetime
     claimed_id: str | None = None
     claimed_status: str | None = None
     story: int | None = None
@@ -40,10 +42,13 @@ class ReceiptRow:
     received_at: datetime
 
 
-def add(tx: sa.Connection, receipt: Receipt, now: datetime) -> None:
-    """Keeps the receipt."""
-    values = {name: getattr(receipt, name) for name in Receipt.__dataclass_fields__}
-    tx.execute(sa.insert(receipts).values(**values, received_at=now))
+def add(tx: sa.Connection, new: Sequence[Receipt]) -> None:
+    """Keeps the receipts."""
+    if new:
+        tx.execute(_ADD, [vars(receipt) for receipt in new])
+
+
+_ADD = sa.insert(receipts)
 
 
 def of_story(tx: sa.Connection, story: int, limit: int = 200) -> list[ReceiptRow]:

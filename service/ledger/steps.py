@@ -15,11 +15,6 @@ from service.domain.steps import ClaimedStep, Lane, LeaseLost
 from service.ledger.engine import insert
 from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, steps
 
-FETCH_REVISION = 1
-"""A story has one fetch step for all its revisions: it is asked again, not made again."""
-
-_STORY_STEP = (steps.c.story, steps.c.kind, steps.c.destination, steps.c.revision)
-
 
 @dataclass(frozen=True)
 class NewStep:
@@ -52,44 +47,6 @@ def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
             )
             .on_conflict_do_nothing()
         )
-
-
-def ask_fetch(tx: sa.Connection, story: int, at: datetime, now: datetime, *, poll: bool = False) -> None:
-    """Makes the story's fetch step due at `at`, or sooner where it already is.
-
-    A hint starts the short looks at an unready video anew; a `poll` does not, or each would be six.
-
-    A running fetch is marked, so that it runs again: what it asked may have been before the hint.
-    """
-    ended = steps.c.state.in_(ENDED_STEPS)
-    waiting = steps.c.state == StepState.PENDING
-    when = _time(at)
-    sooner = sa.case((steps.c.next_at > when, when), else_=steps.c.next_at)
-    tx.execute(
-        insert(tx, steps)
-        .values(
-            story=story,
-            kind=StepKind.FETCH,
-            destination="",
-            revision=FETCH_REVISION,
-            state=StepState.PENDING,
-            next_at=at,
-            created_at=now,
-            hints=1,
-        )
-        .on_conflict_do_update(
-            index_elements=_STORY_STEP,
-            index_where=steps.c.notice.is_(None),
-            set_={
-                "hints": steps.c.hints + 1,
-                "state": sa.case((ended, StepState.PENDING.value), else_=steps.c.state),
-                "next_at": sa.case((ended, when), (waiting, sooner), else_=steps.c.next_at),
-                "attempts": sa.case((ended, 0), else_=steps.c.attempts),
-                "waits": steps.c.waits if poll else sa.case((ended, 0), else_=steps.c.waits),
-                "ended_at": sa.case((ended, None), else_=steps.c.ended_at),
-            },
-        )
-    )
 
 
 def repeat(tx: sa.Connection, ids: Sequence[int], now: datetime) -> list[int]:
@@ -128,12 +85,16 @@ def busy(tx: sa.Connection, lane: Lane) -> int:
 
 
 def take_due(tx: sa.Connection, lane: Lane, room: int, now: datetime) -> list[int]:
-    """Marks up to `room` due steps of the lane as queued, oldest first; returns those that we marked."""
+    """Marks up to `room` due steps of the lane as queued, oldest first; returns those that we marked.
+
+    Steps that somebody holds are left for the next time: who waits with many held would invite a deadlock.
+    """
     oldest = (
         sa.select(steps.c.id)
         .where(*_in_lane(lane), is_pending, steps.c.next_at <= now)
         .order_by(steps.c.next_at)
         .limit(room)
+        .with_for_update(skip_locked=True)
     )
     ids = tx.execute(oldest).scalars().all()
     if not ids:
@@ -149,12 +110,15 @@ def take_due(tx: sa.Connection, lane: Lane, room: int, now: datetime) -> list[in
 
 
 def put_back(tx: sa.Connection, ids: Sequence[int], queued_at: datetime) -> None:
-    """Makes steps pending again that we marked at `queued_at` but could not enqueue."""
-    tx.execute(
-        sa.update(steps)
-        .where(steps.c.id.in_(ids), steps.c.state == StepState.QUEUED, steps.c.queued_at == queued_at)
-        .values(state=StepState.PENDING)
+    """Makes steps pending again that we marked at `queued_at` but could not enqueue.
+
+    Those that somebody holds at this moment stay queued, for the sweep.
+    """
+    ours = sa.select(steps.c.id).where(
+        steps.c.id.in_(ids), steps.c.state == StepState.QUEUED, steps.c.queued_at == queued_at
     )
+    held = tx.execute(ours.with_for_update(skip_locked=True)).scalars().all()
+    tx.execute(sa.update(steps).where(steps.c.id.in_(held)).values(state=StepState.PENDING))
 
 
 def queued(tx: sa.Connection, kind: StepKind) -> int:
@@ -182,7 +146,8 @@ def take_stale(
             steps.c.queued_at < before,
         ),
     )
-    ids = tx.execute(sa.select(steps.c.id).where(is_busy, lost).limit(limit)).scalars().all()
+    query = sa.select(steps.c.id).where(is_busy, lost).limit(limit).with_for_update(skip_locked=True)
+    ids = tx.execute(query).scalars().all()
     if not ids:
         return []
     rows = tx.execute(

@@ -152,12 +152,6 @@ def lock_by_id(tx: sa.Connection, story_id: str) -> StoryRow | None:
     return _maybe(tx.execute(query).one_or_none())
 
 
-def lock_submission(tx: sa.Connection, submission_id: str) -> StoryRow | None:
-    """The story of one submission of ours, held for this transaction."""
-    query = sa.select(stories).where(stories.c.submission_id == submission_id).with_for_update()
-    return _maybe(tx.execute(query).one_or_none())
-
-
 def unanswered_twin(tx: sa.Connection, digest: str, since: datetime) -> StoryRow | None:
     """A submission of the same request, made since then, of which we don't know whether it was accepted."""
     query = (
@@ -193,13 +187,6 @@ def record_answer(tx: sa.Connection, row: StoryRow, answer: Answer, status: str,
         not_found=0,
         not_found_since=None,
     )
-
-
-def record_webhook(
-    tx: sa.Connection, row: StoryRow, status: str | None, now: datetime, **values: Any
-) -> None:
-    """Notes that a webhook came for the story and what it claimed."""
-    change(tx, row.id, now, webhook_at=row.webhook_at or now, webhook_status=status, **values)
 
 
 def noticed(row: StoryRow) -> NoticedBy:

@@ -41,7 +41,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
             raise ValueError("the ledger takes aware times only")
         if dialect.name == "postgresql":
             return value
-        return value.astimezone(UTC).strftime(_SQLITE_TIME)
+        return sortable(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's
         """Gives an aware time in UTC."""
@@ -50,6 +50,11 @@ class UtcTime(sa.TypeDecorator[datetime]):
         if isinstance(value, datetime):
             return value.astimezone(UTC)
         return datetime.fromisoformat(value)
+
+
+def sortable(value: datetime) -> str:
+    """An aware time as text of one width, as the ledger has it in SQLite; PostgreSQL reads it as well."""
+    return value.astimezone(UTC).strftime(_SQLITE_TIME)
 
 
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         description="Workers that publish; more than `MAX_IN_FLIGHT`, or one slow place holds up the others.",
     )
     workers_notify: Count = Field(1, description="Workers that send notices.")
-    web_threads: Count = Field(4, description="Threads of each web process …")
+    web_threads: Count = Field(16, description="Threads of each web process …")
     media_threads: Count = Field(2, description="… of which so many may serve files; fewer than all.")
     log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for programs.")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(values.lower_case)] = (

@@ -1,4 +1,4 @@
-"""Gunicorn's settings: few threads in few processes, which answered webhooks fastest and steadiest."""
+"""Gunicorn's settings: few processes, with threads enough that webhooks of a rush share their commits."""
 
 import socket
 import struct

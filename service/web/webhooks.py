@@ -1,5 +1,6 @@
 """`POST /webhooks/story/<token>`: verify, record, poke the dispatcher, answer. Nothing else."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from http import HTTPStatus
 
 import structlog
 from flask import Blueprint, Response, abort, jsonify, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from service.dispatching import Dispatcher
 from service.domain.states import StepKind, Verdict
@@ -19,10 +20,18 @@ from service.wiring import Relay
 
 log = structlog.get_logger()
 
-BATCH_SECONDS = 0.02
-"""Pause between two dispatches of one process: webhooks that come in a burst share one."""
+DISPATCH_MOST = 20
+"""Steps of one dispatch: the answers of other webhooks have to wait for as long as it works."""
+
+DISPATCH_SHARE = 0.05
+"""Part of its time that a process spends on dispatching: webhooks that come in a burst share one."""
+
+LONGEST_PAUSE = 0.5
+"""Seconds between two dispatches at most. Workers dispatch as well, whenever they end a step."""
 
 _TOKENS_KEPT = 10_000
+
+_ANSWERS = {verdict: json.dumps({"verdict": verdict}) + "\n" for verdict in Verdict}
 
 
 def blueprint(relay: Relay) -> Blueprint:
@@ -34,7 +43,7 @@ def blueprint(relay: Relay) -> Blueprint:
     page = Blueprint("webhooks", __name__)
 
     @page.route("/webhooks/story/<token>", methods=["POST"], provide_automatic_options=False)
-    def receive(token: str) -> tuple[Response, int] | tuple[Response, int, dict[str, str]]:
+    def receive(token: str) -> Response | tuple[Response, int] | tuple[Response, int, dict[str, str]]:
         try:
             known = relay.webhook_urls.read(token)
         except BadToken:
@@ -51,16 +60,18 @@ def blueprint(relay: Relay) -> Blueprint:
         if verdict == Verdict.MALFORMED:
             return jsonify(error="the body is not a JSON object", verdict=verdict), 400
         poker.poke()
-        return jsonify(verdict=verdict), 202
+        return Response(_ANSWERS[verdict], HTTPStatus.ACCEPTED, mimetype="application/json")
 
     return page
 
 
 def _body(longest: int) -> bytes:
-    # one byte more than is taken: a body of unknown length would just be cut at the limit
-    request.max_content_length = longest + 1
-    if (request.content_length or 0) <= longest:
-        body = request.get_data(cache=False)
+    """Reads from the server itself, which knows where a body ends; werkzeug's reading costs as much as all else."""
+    length = request.content_length
+    if length is None or length <= longest:
+        body: bytes = request.environ["wsgi.input"].read(longest + 1 if length is None else length)
+        if length is not None and len(body) < length:
+            raise ClientDisconnected
         if len(body) <= longest:
             return body
     raise RequestEntityTooLarge(f"a webhook's body has at most {longest} bytes")
@@ -89,11 +100,15 @@ class Poker:
     def _run(self) -> None:
         while self._wanted.wait():
             self._wanted.clear()
+            started = time.monotonic()
             try:
-                self._dispatcher.dispatch([Lane(StepKind.FETCH)])
+                taken = self._dispatcher.dispatch([Lane(StepKind.FETCH)], DISPATCH_MOST)
             except LedgerDown as error:  # what is due stays due: the sweep dispatches it
                 log.warning("ledger.down", error=type(error).__name__)
-            time.sleep(BATCH_SECONDS)
+                taken = 0
+            if taken == DISPATCH_MOST:
+                self._wanted.set()  # more may be due
+            time.sleep(min(LONGEST_PAUSE, (time.monotonic() - started) / DISPATCH_SHARE))
 
 
 class TokenMeter:

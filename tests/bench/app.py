@@ -1,5 +1,7 @@
 """The web application with a route beside it that does nothing."""
 
+import os
+
 from flask import Flask
 
 from service import web
@@ -11,6 +13,6 @@ def create_app() -> Flask:
 
     @app.post("/noop")
     def noop() -> tuple[str, int]:
-        return "", 202
+        return f"{os.getpid():>8}", 202  # whom a connection belongs to
 
     return app

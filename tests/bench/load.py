@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 ANSWER_SECONDS = 30.0
+TRIES = 200
+"""Rounds of opening connections until every process has its share."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
         self._asked = 0.0
+        self.body = b""
 
     def ask(self, request: bytes) -> None:
         """Sends a request that fits the socket's buffer."""
@@ -58,15 +61,31 @@ class Connection:
         head, end, body = self._received.partition(b"\r\n\r\n")
         if not end or len(body) < _length(head):
             return None
-        self._received = b""
+        self._received, self.body = b"", body
         return int(head[9:12]), time.perf_counter() - self._asked
 
 
 class Client:
-    """A set number of connections to a port of this machine; both routes are asked over the same ones."""
+    """A set number of connections to a port of this machine; both routes are asked over the same ones.
 
-    def __init__(self, port: int, connections: int) -> None:
-        self._connections = [Connection(port) for _ in range(connections)]
+    Each of the server's `processes` gets its even share, or a run would measure who happened to accept: `greeting`
+    is a request that is answered with the name of the process.
+    """
+
+    def __init__(self, port: int, connections: int, processes: int, greeting: bytes) -> None:
+        share = -(-connections // processes)
+        taken: Counter[bytes] = Counter()
+        self._connections: list[Connection] = []
+        for _ in range(TRIES):
+            for one in _greeted(port, greeting, share):
+                if taken[one.body] < share and len(self._connections) < connections:
+                    taken[one.body] += 1
+                    self._connections.append(one)
+                else:
+                    one.socket.close()
+            if len(self._connections) == connections:
+                return
+        raise ConnectionError(f"the server's processes did not share {connections} connections: {taken}")
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +130,17 @@ class Client:
                     else:
                         waiting.discard(number)
                     yield answer
+
+
+def _greeted(port: int, greeting: bytes, count: int) -> list[Connection]:
+    """Opened at once, so that more than one process wakes up for them."""
+    opened = [Connection(port) for _ in range(count)]
+    for one in opened:
+        one.ask(greeting)
+    for one in opened:
+        while one.hear() is None:
+            continue
+    return opened
 
 
 def _length(head: bytes) -> int:

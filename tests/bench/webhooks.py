@@ -20,7 +20,7 @@ from tests.bench import servers
 from tests.bench.figures import Figure
 from tests.bench.load import Client, Load
 
-CONNECTIONS = 16
+CONNECTIONS = 32
 WARM_UP = 200
 WEBHOOKS = 800
 NOOPS = 1600
@@ -109,13 +109,14 @@ def _body(story_id: str) -> bytes:
 
 
 def _rounds(relay: Relay, port: int, requests: _Requests, rounds: int) -> Iterator[Round]:
-    with Client(port, CONNECTIONS) as client:
+    processes = relay.settings.web_concurrency
+    with Client(port, CONNECTIONS, processes, requests.noops(1)[0]) as client:
         client.send(requests.noops(WARM_UP))
         _accepted(client.send(requests.webhooks(WARM_UP)))
     for number in range(rounds):
         _work_off(relay)
         webhooks, noops = requests.webhooks(WEBHOOKS), requests.noops(NOOPS)
-        with Client(port, CONNECTIONS) as client:
+        with Client(port, CONNECTIONS, processes, requests.noops(1)[0]) as client:
             if number % 2:
                 taken, idle = _accepted(client.send(webhooks)), client.send(noops)
             else:

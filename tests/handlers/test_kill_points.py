@@ -21,7 +21,7 @@ from service.dispatching import Dispatcher
 from service.domain.states import StoryState
 from service.emulator import EmulatorServer
 from service.intake import Delivery
-from service.ledger import receipts, steps, stories
+from service.ledger import steps, stories, webhooks
 from service.ledger.tables import steps as table
 from service.stand_ins.webhook_sink import WebhookSink
 from service.video_store.folder import FolderStore
@@ -223,7 +223,7 @@ def test_killed_again_and_again(
     assert (outcomes.count("lost"), outcomes.count("done")) == (8, 4)
 
 
-@pytest.mark.parametrize("point", ["add", "ask_fetch", "after the commit"])
+@pytest.mark.parametrize("point", ["hold", "record", "after the commit"])
 def test_a_webhook_is_recorded_whole_or_not_at_all(world: World, point: str) -> None:
     delivery = Delivery(RouteToken("all"), b'{"id": "story-1"}', "application/json", "")
 
@@ -231,7 +231,7 @@ def test_a_webhook_is_recorded_whole_or_not_at_all(world: World, point: str) -> 
         world.relay.intake.receive(delivery)
         die()
 
-    killed_at(receipts if point == "add" else steps, point, die, receive)
+    killed_at(webhooks, point, after(webhooks.record) if point == "record" else die, receive)
     kept = point == "after the commit"
     with world.relay.ledger.read() as tx:
         assert (stories.find(tx, "story-1") is not None) == kept

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.states import Origin, StoryState, Verdict
-from service.intake import Delivery, Hint, Intake, Malformed, read_hint
+from service.intake import Arrival, Delivery, Hint, Intake, Malformed, read_hint
 from service.ledger import Ledger, receipts, reports, stories
 from service.ledger.stories import NewStory
 from service.ledger.tables import receipts as receipts_table
@@ -126,6 +126,57 @@ def test_the_same_webhook_fifty_times_at_once_is_one_fetch(intake: Intake, ledge
     assert fetches(ledger, key) == ["pending"]
     with ledger.read() as tx:
         assert len(receipts.of_story(tx, key)) == 50
+
+
+def test_webhooks_of_one_transaction_are_judged_one_after_another(
+    intake: Intake, ledger: Ledger, add: Add
+) -> None:
+    key, waiting = add(), add(None, StoryState.SUBMITTING, "sub-2")
+
+    def arrival(token: SubmissionToken | RouteToken, hint: Hint | None, body: bytes) -> Arrival:
+        return Arrival(Delivery(token, body, "text/plain", "192.0.2.1"), hint, NOON)
+
+    verdicts = intake.record(
+        [
+            arrival(OURS, Hint("story-1", "success"), b'"\xc3\xbc\\u0000"'),
+            arrival(OURS, None, b"\xff\x00"),
+            arrival(ROUTE, Hint("story-9", None), b"{}"),
+            arrival(OURS, Hint("story-1", "success"), b"{}"),
+            arrival(RouteToken("other"), Hint("story-9", None), b"{}"),
+            arrival(SubmissionToken("sub-2"), Hint("story-2", None), b"{}"),
+            arrival(SubmissionToken("sub-2"), Hint("story-1", None), b"{}"),
+            arrival(SubmissionToken("gone"), Hint("story-1", None), b"{}"),
+            arrival(ROUTE, Hint(None, "success"), b"{}"),
+            arrival(ROUTE, Hint("story-1", "fail"), b"{}"),
+        ]
+    )
+    assert verdicts == [
+        "accepted", "malformed", "accepted", "duplicate", "duplicate",
+        "accepted", "mismatch", "unmatched", "unmatched", "accepted",
+    ]  # fmt: skip
+    with ledger.read() as tx:
+        bodies = tx.execute(sa.select(receipts_table.c.body).order_by(receipts_table.c.id)).scalars().all()
+        named, ours, other = (stories.find(tx, f"story-{number}") for number in (9, 1, 2))
+    assert sorted(bodies) == sorted([b'"\xc3\xbc\\u0000"', b"\xff\x00", *[b"{}"] * 8])
+    assert named is not None
+    assert ours is not None
+    assert other is not None
+    assert (named.route, ours.webhook_status, other.id) == ("all", "fail", waiting)
+    assert [fetches(ledger, story) for story in (key, waiting, named.id)] == [["pending"]] * 3
+
+
+def test_of_two_submissions_that_claim_one_id_at_once_the_first_gets_it(
+    intake: Intake, ledger: Ledger, add: Add
+) -> None:
+    add(None, StoryState.SUBMITTING, "sub-1")
+    add(None, StoryState.SUBMITTING, "sub-2")
+    both = [
+        Arrival(Delivery(SubmissionToken(name), b"{}", "", ""), Hint("story-1", None), NOON)
+        for name in ("sub-1", "sub-2")
+    ]
+    assert intake.record(both) == ["accepted", "mismatch"]
+    with ledger.read() as tx:
+        assert stories.find(tx, "story-1") is not None
 
 
 def test_another_status_is_news(intake: Intake, add: Add) -> None:

@@ -24,9 +24,9 @@ def full(home, book, now):
             (Verdict.DUPLICATE, b"\xff\x1b[2J"),
         ):
             receipt = Receipt(
-                "submission", verdict, body, "application/json", "192.0.2.7", "story-1", "success", key
+                "submission", verdict, body, "application/json", "192.0.2.7", now, "story-1", "success", key
             )
-            receipts.add(tx, receipt, now)
+            receipts.add(tx, [receipt])
         trouble = Trouble("key", NoticeKind.DELIVERY_DEAD, "Not delivered to attic", "locked", story=key)
         notices.add(tx, trouble, (), now)
     claimed = book.attempt(step)

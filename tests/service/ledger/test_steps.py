@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from service.domain.states import Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane, LeaseLost
-from service.ledger import Ledger, lanes, reports, steps
+from service.ledger import Ledger, fetch_steps, lanes, reports, steps
 from service.ledger.tables import steps as table
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -21,7 +21,7 @@ def at(seconds: float) -> datetime:
 
 def ask(ledger: Ledger, story: int, when: float = 0) -> int:
     with ledger.write() as tx:
-        steps.ask_fetch(tx, story, at(when), at(when))
+        fetch_steps.ask(tx, story, at(when), at(when))
         return tx.execute(sa.select(table.c.id).where(table.c.kind == "fetch")).scalar_one()
 
 
@@ -70,7 +70,7 @@ def test_a_step_goes_from_pending_to_done_and_its_attempt_is_kept(ledger: Ledger
 
 def test_a_step_is_not_due_before_its_time(ledger: Ledger, story: int) -> None:
     with ledger.write() as tx:
-        steps.ask_fetch(tx, story, at(30), at(0))
+        fetch_steps.ask(tx, story, at(30), at(0))
         assert steps.due_lanes(tx, at(29)) == []
         assert steps.due_lanes(tx, at(30)) == [FETCH]
     assert take(ledger, FETCH, 29) == []
