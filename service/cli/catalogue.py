@@ -57,6 +57,9 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         ),
     ),
 )
+UNTIL_CTRL_C = ("up", "worker", "scheduler", "emulator")
+"""Commands for which Ctrl-C is the wished end, and no failure."""
+
 EXTENSIONS = "Extensions"
 
 

@@ -44,9 +44,13 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command; a wrong name gets the nearest right one."""
+        """Finds and loads the command; a wrong name gets the nearest right one."""
         try:
             return super().resolve_command(ctx, args)
+        except KeyboardInterrupt:
+            if args[0] in catalogue.UNTIL_CTRL_C:
+                ctx.exit(0)  # it ends so at any time, and has not begun
+            raise
         except NoSuchCommand as error:
             raise NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 

@@ -42,10 +42,13 @@ class AlreadyRunning(click.ClickException):
 @click.command()
 def up() -> None:
     """Runs everything on this machine: queue, web, workers, scheduler. Ctrl-C ends it."""
-    settings = load_settings()
-    configure_logging(settings.log_format, settings.log_level, "up")
-    with only_one(settings.home):
-        run_everything(settings)
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_format, settings.log_level, "up")
+        with only_one(settings.home):
+            run_everything(settings)
+    except KeyboardInterrupt:
+        log.info("stop.before_start")  # later it is the supervisor that hears it
 
 
 @contextmanager

@@ -112,6 +112,18 @@ def test_a_broken_plug_in_breaks_only_itself(bare, plug_in, value):
     assert value in result.stderr
 
 
+def interrupt(_point):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("name", "code"), [("up", 0), ("scheduler", 0), ("stories", 1)])
+def test_ctrl_c_while_a_command_loads_ends_as_it_would_later(bare, monkeypatch, name, code):
+    monkeypatch.setattr(importlib.metadata.EntryPoint, "load", interrupt)
+    result = bare.run(name)
+    assert result.exit_code == code
+    assert ("Aborted" in result.output) == (code != 0)
+
+
 def test_a_plug_in_never_replaces_a_command_of_ours(bare, plug_in):
     plug_in("stories", "no_such_package:stories")
     assert "List the stories" in bare.done("stories", "--help").stdout
