@@ -1,7 +1,7 @@
 """The seam between the service and the places it publishes to: connectors are found by entry point."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import entry_points
@@ -10,29 +10,39 @@ from typing import ClassVar, Protocol
 
 from pydantic import BaseModel
 
-from service.domain.delivery import Notice, Publication, Published
+from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
 from service.outbound_http import HttpClient
 
 GROUP = "storyrelay.connectors"
+
+
+def _unpaced() -> None:
+    """Where no rate is set."""
 
 
 @dataclass(frozen=True)
 class ConnectorTools:
     """What every connector may use: its destination's name, the outbound HTTP seam (the operator's own
     addresses, so unfiltered), the folder that relative paths in the settings mean, and the clock (UTC).
+
+    `pace` takes a token of the destination's rate, which all workers share, and waits for it if it must: call it
+    before each call that the place counts, but the first of a publication, whose token is taken already.
+    It raises DeliveryFailed with `retry_after` where the wait would be long.
     """
 
     destination: str
     http: HttpClient
     base: Path
     now: Callable[[], datetime]
+    pace: Callable[[], None] = _unpaced
 
 
 class Connector(Protocol):
-    """The code for one kind of place.
+    """The code for one kind of place. `service.connector_contract` tests what is said here.
 
     Every method raises `DeliveryFailed` and nothing else for what the place or the network does.
-    An instance lives for one step in one process; it may keep connections for that long.
+    An instance lives for one step in one process; it may keep connections for that long. Making one reaches no
+    other machine, and raises `DeliveryFailed` for a template that is broken: all are made once at start.
     """
 
     Options: ClassVar[type[BaseModel]]
@@ -42,6 +52,12 @@ class Connector(Protocol):
 
     def publish(self, publication: Publication) -> Published:
         """Puts the story there, once: looks for what an earlier attempt made before it creates."""
+
+    def withdraw(self, withdrawal: Withdrawal) -> Published:
+        """Takes the story back: unpublishes or deletes it. A permanent `DeliveryFailed` where that can't be done."""
+
+    def preview(self, publication: Publication) -> Sequence[PreviewPart]:
+        """What `publish` would send, without reaching the place: its texts, as the place would get them."""
 
     def notify(self, notice: Notice) -> Published:
         """Tells the people who watch this place."""

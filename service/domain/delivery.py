@@ -46,7 +46,7 @@ class Scene:
 class StoryFacts:
     """The story as its destinations see it. Every text in it is untrusted.
 
-    `snapshot` is the Story API's last answer as it came, for the archive.
+    `snapshot` is the Story API's last answer as it came, for the archive. `labels` are our submission's own.
     """
 
     id: str
@@ -59,6 +59,7 @@ class StoryFacts:
     language: str | None = None
     scenes: tuple[Scene, ...] = ()
     snapshot: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -108,6 +109,7 @@ class Publication:
     `reference` is what earlier attempts and revisions saved; `save` keeps more of it, durably, at once:
     call it between the parts of a publication, so that a crash goes on from there.
     `check` raises when this attempt must stop (lease lost, worker ending): call it before a costly part.
+    `elsewhere` tells where the story can be seen already: destination → URL, of those that came before.
     """
 
     story: StoryFacts
@@ -123,6 +125,33 @@ class Publication:
     reference: Reference
     save: Callable[[Reference], None]
     check: Callable[[], None]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """One story that is to disappear from one destination. Fields as in `Publication`.
+
+    `reference` is what its publication saved; it may be empty where the attempt died before it could save: then
+    the connector looks by `key`. What is gone already counts as withdrawn.
+    """
+
+    story: StoryFacts
+    destination: str
+    key: str
+    message_id: str
+    at: datetime
+    reference: Reference
+    save: Callable[[Reference], None]
+    check: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class PreviewPart:
+    """One thing that would be sent or made. `name` is a file's name, whose ending says what the text is."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)

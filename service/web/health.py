@@ -5,9 +5,9 @@ from collections.abc import Callable
 import structlog
 from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
-from rq import Worker
 
 from service.domain.states import StepKind
+from service.job_queue import QueueDown
 from service.ledger import LedgerDown, reports
 from service.scheduling import HEARTBEAT, is_alive
 from service.wiring import Relay
@@ -43,7 +43,7 @@ def blueprint(relay: Relay) -> Blueprint:
 def _judged(relay: Relay, answers: Callable[[Relay], bool]) -> str:
     try:
         return OK if answers(relay) else DEGRADED
-    except RedisError:
+    except (RedisError, QueueDown):
         return DEGRADED
 
 
@@ -52,8 +52,7 @@ def _queue_answers(relay: Relay) -> bool:
 
 
 def _workers_live(relay: Relay) -> bool:
-    # not Worker.count: it counts those, too, that were killed and so could not sign off
-    return all(Worker.all(queue=relay.queue.queue(kind)) for kind in StepKind)
+    return all(relay.queue.workers(kind) for kind in StepKind)
 
 
 def _write_and_look(relay: Relay) -> bool:

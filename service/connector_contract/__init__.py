@@ -1,0 +1,28 @@
+"""What every connector must do, as one class of tests: a connector of any package runs it by subclassing.
+
+In a module of tests (pytest collects a subclass whose name starts with Test):
+
+    class TestPlace(ConnectorContract):
+        @pytest.fixture
+        def place(self) -> Iterator[Place]: ...
+
+`place` reaches a real place, or a stand-in that is checked against the official client. Kills happen in a child
+process that dies by SIGKILL at a boundary between two remote calls; what it saved until then is kept in a file, as
+the ledger keeps it.
+"""
+
+from service.connector_contract.contract import HOSTILE, ConnectorContract, Place, Seen
+from service.connector_contract.faults import Faults, FaultyHttp
+from service.connector_contract.story import Story, film, new_story
+
+__all__ = [
+    "HOSTILE",
+    "ConnectorContract",
+    "Faults",
+    "FaultyHttp",
+    "Place",
+    "Seen",
+    "Story",
+    "film",
+    "new_story",
+]
