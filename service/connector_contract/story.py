@@ -14,7 +14,7 @@ from typing import Any
 import av
 
 from service.domain.delivery import Links, Publication, Reference, Scene, StoryFacts, Video, Withdrawal
-from service.emulator.film import FilmPlan
+from service.emulator.film import FilmPlan, draw_film
 
 
 @dataclass
