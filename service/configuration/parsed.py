@@ -7,6 +7,7 @@ from types import MappingProxyType
 from pydantic import BaseModel
 
 from service.configuration.tables import Network
+from service.domain.rates import Rate
 from service.domain.routing import Route
 
 
@@ -18,6 +19,8 @@ class ConfigurationError(Exception):
 class DestinationConfig:
     """A configured place; `max_in_flight` None: as the settings say.
 
+    `after`: the destinations whose deliveries of the same story come first. `fallback`: the destination that gets
+    what this one can't be given. `rate`: how often the place may be called, None: as often as there is work.
     `fingerprint` changes with the options, secrets included, and tells nothing about them; '' without keys.
     """
 
@@ -25,6 +28,9 @@ class DestinationConfig:
     connector: str
     options: BaseModel = field(repr=False)
     max_in_flight: int | None = None
+    after: tuple[str, ...] = ()
+    fallback: str | None = None
+    rate: Rate | None = None
     fingerprint: str = ""
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from service.configuration.circles import circles
 from service.configuration.interpolation import Interpolation
 from service.configuration.parsed import Configuration, DestinationConfig
 from service.configuration.tables import (
@@ -61,7 +62,19 @@ class Reading:
 
     def _destinations(self, tables: Table) -> Mapping[str, DestinationConfig]:
         found = (self._destination(name, table) for name, table in tables.items())
-        return MappingProxyType({config.name: config for config in found if config is not None})
+        configs = {config.name: config for config in found if config is not None}
+        self._check_circles("after", {name: config.after for name, config in configs.items()})
+        self._check_circles(
+            "fallback",
+            {name: (config.fallback,) for name, config in configs.items() if config.fallback is not None},
+        )
+        return MappingProxyType(configs)
+
+    def _check_circles(self, key: str, leads_to: Mapping[str, tuple[str, ...]]) -> None:
+        for first, *others in circles(leads_to):
+            way = " → ".join((first, *others, first))
+            text = f"goes round in a circle: {way}" if others else f"{first!r} can't be its own"
+            self._add(f"destinations.{first}.{key}", text)
 
     def _destination(self, name: str, table: Any) -> DestinationConfig | None:
         at = f"destinations.{name}"
@@ -84,6 +97,9 @@ class Reading:
             connector=common.connector,
             options=options,
             max_in_flight=common.max_in_flight,
+            after=self._known(common.after, f"{at}.after"),
+            fallback=self._known_or_none(common.fallback, f"{at}.fallback"),
+            rate=common.rate,
             fingerprint=self._fingerprint(common.connector, filled),
         )
 
@@ -135,6 +151,9 @@ class Reading:
             if name not in self._declared:
                 self._add(at, f"there is no destination {name[:80]!r}{hint(name, self._declared)}")
         return tuple(dict.fromkeys(destinations))
+
+    def _known_or_none(self, destination: str | None, at: str) -> str | None:
+        return None if destination is None else self._known((destination,), at)[0]
 
     def _section(self, document: Table, name: str, kind: type) -> Any:
         value = document.get(name, kind())

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.domain.rates import Rate, parse_rate
 from service.domain.routing import STORY_FIELDS, Condition, Scalar, holds
 from service.problems import Problem, hint
 from service.story_api import KINDS, StoryStatus, vocabulary
@@ -50,6 +51,10 @@ def _meant(value: str) -> str:
         return ""
 
 
+def _rate(value: Any) -> Rate:
+    return parse_rate(value if isinstance(value, str) else "")
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -71,6 +76,9 @@ class DestinationTable(_Table):
 
     connector: str
     max_in_flight: Annotated[int, Field(ge=1, le=1000)] | None = None
+    after: tuple[str, ...] = ()
+    fallback: str | None = None
+    rate: Annotated[Rate, BeforeValidator(_rate)] | None = None
 
 
 class RouteTable(_Table):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from service.configuration import Configuration, ConfigurationError, load_configuration
 from service.connectors import UnknownConnector
+from service.domain.rates import Rate
 from service.domain.routing import Condition, Route
 from service.settings import load_settings
 
@@ -178,6 +179,63 @@ def test_the_whole_file(folder):
     )
     assert configuration.notices == ("team",)
     assert SECRET not in repr(configuration)
+
+
+def linked(*tables):
+    """Destinations a, b, c …, with a line for each."""
+    return "\n".join(
+        f'[destinations.{name}]\nconnector = "chat"\ntoken = "t"\n{line}'
+        for name, line in zip("abcdef", tables, strict=False)
+    )
+
+
+def test_what_a_destination_waits_for_and_what_stands_in_for_it(folder):
+    text = linked(
+        'after = ["b", "c", "b"]\nfallback = "b"\nrate = "30/min"', 'fallback = "c"', 'after = ["b"]'
+    )
+    found = folder.load(text).destinations
+    assert [(each.after, each.fallback, each.rate) for each in found.values()] == [
+        (("b", "c"), "b", Rate(30, 60.0)),
+        ((), "c", None),
+        (("b",), None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        (('after = ["a"]',), ["destinations.a.after: 'a' can't be its own"]),
+        (('fallback = "a"',), ["destinations.a.fallback: 'a' can't be its own"]),
+        (("", 'after = ["c"]', 'after = ["b"]'), ["destinations.b.after: goes round in a circle: b → c → b"]),
+        (
+            ('fallback = "c"', 'fallback = "a"', 'fallback = "b"'),
+            ["destinations.a.fallback: goes round in a circle: a → c → b → a"],
+        ),
+        (
+            ('after = ["b"]', 'after = ["c", "a"]', "", 'after = ["e"]', 'after = ["d", "a"]'),
+            ["in a circle: a → b → a", "in a circle: d → e → d"],
+        ),
+        (
+            ("", 'after = ["aa", "zebra"]', 'fallback = "A"'),
+            [
+                "destinations.b.after: there is no destination 'aa' (did you mean 'a'?)",
+                "destinations.b.after: there is no destination 'zebra'",
+                "destinations.c.fallback: there is no destination 'A'",
+            ],
+        ),
+        (('fallback = ""',), ["destinations.a.fallback: there is no destination ''"]),
+        (("fallback = 5",), ["destinations.a.fallback: should be a text, not '5'"]),
+        (('after = "b"',), ["destinations.a.after: should be a list, not 'b'"]),
+        (('rate = "fast"',), ["destinations.a.rate: should be a number and a time, such as '1/s', '30/min'"]),
+        (("rate = 5",), ["destinations.a.rate: should be a number and a time"]),
+        (('rate = "0/s"',), ["destinations.a.rate: should be more than nothing"]),
+        (('afer = ["b"]',), ["destinations.a.afer: there is no such name (did you mean 'after'?)"]),
+    ],
+)
+def test_wrong_links_between_destinations_are_told(folder, tables, told):
+    problems = folder.problems(linked(*tables))
+    assert [line for line in told if line not in problems] == []
+    assert problems.count("\n") == len(told)
 
 
 def test_no_file_is_an_empty_configuration(folder):
