@@ -21,7 +21,8 @@ from service.outbound_http.errors import (
     TooSlow,
 )
 from service.outbound_http.headers import Headers
-from service.outbound_http.messages import FileBody, Request, Response
+from service.outbound_http.messages import Body, FileBody, JoinedBody, Request, Response
+from service.outbound_http.multipart import FormField, FormFile, multipart
 from service.outbound_http.part_file import PartFile
 
 __all__ = [
@@ -29,15 +30,19 @@ __all__ = [
     "AddressRefused",
     "BadHeader",
     "BadUrl",
+    "Body",
     "DiskFull",
     "DownloadLimits",
     "Downloaded",
     "FileBody",
+    "FormField",
+    "FormFile",
     "Headers",
     "HttpClient",
     "HttpStatus",
     "Incomplete",
     "Interrupted",
+    "JoinedBody",
     "NoAnswer",
     "NotJson",
     "NotSent",
@@ -49,4 +54,5 @@ __all__ = [
     "TooLarge",
     "TooManyRedirects",
     "TooSlow",
+    "multipart",
 ]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from service.outbound_http.address_guard import AddressGuard
 from service.outbound_http.answer_head import Head
-from service.outbound_http.messages import FileBody
+from service.outbound_http.messages import Body
 from service.outbound_http.url import Url
 
 
@@ -46,7 +46,7 @@ class Call:
     method: str
     url: Url
     headers: tuple[bytes, ...] = field(repr=False)
-    body: bytes | FileBody | None = field(repr=False)
+    body: Body | None = field(repr=False)
     deadline: float | None
     connect_timeout: float
     watch: Callable[[int, int], None] = field(repr=False)

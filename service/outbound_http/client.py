@@ -11,12 +11,13 @@ import certifi
 
 from service.outbound_http.address_guard import AddressGuard
 from service.outbound_http.answer_head import Head
+from service.outbound_http.body_source import body_size
 from service.outbound_http.call import Call, Terms
 from service.outbound_http.download import Downloaded, DownloadLimits, download
 from service.outbound_http.errors import TooLarge
 from service.outbound_http.exchange import Exchange
 from service.outbound_http.headers import header_lines
-from service.outbound_http.messages import FileBody, Request, Response
+from service.outbound_http.messages import Request, Response
 from service.outbound_http.part_file import PartFile
 from service.outbound_http.url import Url
 
@@ -115,13 +116,8 @@ def _watch(request: Request) -> Callable[[int, int], None]:
     progress, body = request.progress, request.body
     if progress is None or body is None:
         return lambda _got, _put: None
-    total = len(body) if isinstance(body, bytes) else _length(body)
+    total = body_size(body)
     return lambda _got, put: progress(put, total)
-
-
-def _length(body: FileBody) -> int:
-    rest = max(0, body.path.stat().st_size - body.offset)
-    return rest if body.length is None else min(body.length, rest)
 
 
 def _ca_file() -> str:

@@ -25,6 +25,17 @@ class FileBody:
 
 
 @dataclass(frozen=True)
+class JoinedBody:
+    """Pieces that are sent as one body, in their order; the files among them are streamed from disk."""
+
+    pieces: tuple[bytes | FileBody, ...]
+
+
+Body = bytes | FileBody | JoinedBody
+"""What a request can carry."""
+
+
+@dataclass(frozen=True)
 class Request:
     """One call. `timeout` (the whole call, redirects included) and `connect_timeout` are in seconds.
 
@@ -35,7 +46,7 @@ class Request:
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | FileBody | None = field(default=None, repr=False)
+    body: Body | None = field(default=None, repr=False)
     timeout: float = 30
     connect_timeout: float = 10
     max_answer_bytes: int = MAX_ANSWER
