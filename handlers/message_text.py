@@ -108,7 +108,7 @@ class MessageText:
         """The text for these values. Raises BrokenTemplate."""
         label, loader = self._source()
         try:
-            return _environment(self.place, loader).get_template(label).render(values).strip()
+            return sandbox(self.place, loader).get_template(label).render(values).strip()
         except TemplateError as error:
             where = f"{label}, line {error.lineno}" if isinstance(error, TemplateSyntaxError) else label
             raise BrokenTemplate(f"the template {where} can't be rendered: {error}; mend it") from error
@@ -136,7 +136,8 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _environment(place: Place, loader: BaseLoader) -> ImmutableSandboxedEnvironment:
+def sandbox(place: Place, loader: BaseLoader | None = None) -> ImmutableSandboxedEnvironment:
+    """What templates are rendered in: sandboxed, strict about names, each value escaped for the place."""
     environment = ImmutableSandboxedEnvironment(
         loader=loader,
         undefined=StrictUndefined,
