@@ -40,7 +40,7 @@ class Call:
     """One hop of a request. Times in seconds, `deadline` by time.monotonic, `buffer` in bytes.
 
     `watch` is told the bytes received and sent so far, at least once a second, and may raise to end it.
-    `follow`: a redirect is not an answer, its body is thrown away.
+    `follow`: a redirect is not an answer, its body is thrown away. `ca_file` stands in for that of the terms.
     """
 
     method: str
@@ -53,3 +53,4 @@ class Call:
     accept_encoding: bool
     buffer: int
     follow: bool
+    ca_file: str | None = None

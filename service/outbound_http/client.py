@@ -109,6 +109,7 @@ def _call(request: Request, url: Url) -> Call:
         accept_encoding=True,
         buffer=_BUFFER,
         follow=request.redirects > 0,
+        ca_file=None if request.ca_file is None else str(request.ca_file),
     )
 
 

@@ -41,6 +41,7 @@ class Request:
 
     `max_answer_bytes` counts decoded bytes. `redirects` is how many are followed; with 0 a redirect is an
     answer like any other. `progress` is told the body's bytes sent so far and their total.
+    `ca_file` holds the certificate authority of a private server, which then is the only one that is trusted.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Request:
     max_answer_bytes: int = MAX_ANSWER
     redirects: int = 0
     progress: Callable[[int, int], None] | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True)

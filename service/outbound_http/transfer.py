@@ -42,6 +42,8 @@ def _perform(curl: pycurl.Curl, call: Call, terms: Terms, callbacks: Callbacks) 
     with ExitStack() as stack:
         _set_call(curl, call)
         _set_terms(curl, terms)
+        if call.ca_file is not None:
+            curl.setopt(pycurl.CAINFO, call.ca_file)
         callbacks.install(curl)
         if call.body is not None:
             body = stack.enter_context(open_body(call.body))

@@ -68,6 +68,15 @@ def test_a_known_authority(
     assert client.send(Request("GET", site.url + "/x")).body == b"safe"
 
 
+def test_an_authority_of_one_call_alone(make_site: Callable[..., Any], tmp_path: Path) -> None:
+    """A call with a `ca_file` trusts it, the next one without does not, though the connection was kept."""
+    site = secure_site(make_site, pem := certificate(tmp_path, "127.0.0.1", 10))
+    with HttpClient() as client:
+        assert client.send(Request("GET", site.on("/x", b"safe"), ca_file=pem)).body == b"safe"
+        with pytest.raises(NotSent, match="certificate"):
+            client.send(Request("GET", f"{site.url}/x"))
+
+
 @pytest.mark.parametrize(
     ("address", "days", "known"), [("127.0.0.1", 10, False), ("127.0.0.2", 10, True), ("127.0.0.1", -1, True)]
 )
