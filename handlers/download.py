@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from handlers.attempt import Attempt, settle
 from handlers.fetch import failure as api_failure
+from handlers.routing_facts import routing_facts
 from handlers.video_file import DecoderStopped, VideoLimits, VideoRefused, examine
 from service.domain.captions import Narration, captions
 from service.domain.notices import NoticeKind, Trouble
@@ -117,7 +118,7 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         has_captions=text is not None,
     )
     said = f"{video.bytes} bytes, {video.seconds:.1f} s, {video.width}×{video.height}"
-    return Done(said, record=_stored(video, _deliveries(relay, row, step.revision)))
+    return Done(said, record=_stored(video, _deliveries(relay, row, video)))
 
 
 @contextlib.contextmanager
@@ -210,15 +211,13 @@ def _stored(video: VideoRow, deliveries: list[steps.NewStep]) -> Record:
     return record
 
 
-def _deliveries(relay: Relay, row: StoryRow, revision: int) -> list[steps.NewStep]:
-    facts = {**row.snapshot, "title": row.title, "kind": row.kind, "labels": row.labels}
-    for name in ("idea", "language", "aspect_ratio"):
-        facts.setdefault(name, row.request.get(name))
+def _deliveries(relay: Relay, row: StoryRow, video: VideoRow) -> list[steps.NewStep]:
     try:
-        wanted = destinations_for(relay.configuration.routes, facts, row.route)
+        facts = routing_facts(row, video.seconds)
+        wanted = destinations_for(relay.configuration.routes, facts, row.route, relay.now())
     except UnknownRoute as error:
         raise StepFailed(f"{error}: it was pinned when the story came in", permanent=True) from error
     return [
-        steps.NewStep(Lane(StepKind.DELIVER, destination), row.id, revision, route=route)
+        steps.NewStep(Lane(StepKind.DELIVER, destination), row.id, video.revision, route=route)
         for destination, route in wanted.items()
     ]

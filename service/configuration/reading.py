@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from service.configuration.circles import circles
+from service.configuration.conditions import conditions
+from service.configuration.hours import opening_hours
 from service.configuration.interpolation import Interpolation
 from service.configuration.parsed import Configuration, DestinationConfig
 from service.configuration.tables import (
@@ -16,7 +18,6 @@ from service.configuration.tables import (
     OutboundTable,
     RouteTable,
     check_name,
-    conditions,
 )
 from service.connectors import Connector, UnknownConnector
 from service.domain.routing import Condition, Route
@@ -138,12 +139,14 @@ class Reading:
         if read is None:
             return None
         found = list(conditions(read.when, f"{at}.when"))
-        self._problems.extend(item for item in found if isinstance(item, Problem))
+        hours, wrong = opening_hours(read.when, f"{at}.when")
+        self._problems.extend([*(item for item in found if isinstance(item, Problem)), *wrong])
         return Route(
             name=read.name,
             when=tuple(item for item in found if isinstance(item, Condition)),
             destinations=self._known(read.destinations, f"{at}.destinations"),
             token_version=read.token_version,
+            open=hours,
         )
 
     def _known(self, destinations: tuple[str, ...], at: str) -> tuple[str, ...]:

@@ -2,10 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
+
+from service.domain.opening_hours import OpeningHours
+from service.domain.spans import Span
 
 Scalar = str | int | float | bool
 
@@ -15,6 +19,7 @@ STORY_FIELDS = (
 )  # fmt: skip
 """Fields that a condition usually names; any other field of the story's snapshot may be named as well."""
 
+_LONGEST_SHOWN = 80
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 _NUMBER = re.compile(r"-?\d{1,300}(\.\d{1,300})?", re.ASCII)
 
@@ -24,20 +29,26 @@ class Condition:
     """The story's field at `path` (`("labels", "team")` is a nested one) must be like one of `any_of`."""
 
     path: tuple[str, ...]
-    any_of: tuple[Scalar, ...]
+    any_of: tuple[Scalar | Span, ...]
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)} = {' or '.join(map(_written, self.any_of))}"
 
 
 @dataclass(frozen=True)
 class Route:
     """Sends the stories that fulfil every condition of `when` to `destinations`.
 
-    Raising `token_version` revokes the webhook URLs that were made for the route.
+    `open` are the hours in which the route is taken, None: always. It counts when the story's video is here; what
+    comes outside of them doesn't wait, it goes other ways. Raising `token_version` revokes the webhook URLs that
+    were made for the route.
     """
 
     name: str
     destinations: tuple[str, ...]
     when: tuple[Condition, ...] = ()
     token_version: int = 1
+    open: OpeningHours | None = None
 
 
 class UnknownRoute(LookupError):
@@ -48,36 +59,49 @@ class UnknownRoute(LookupError):
         self.name = name
 
 
-def matches(route: Route, facts: Mapping[str, Any]) -> bool:
-    """Says whether a story with these facts (field → JSON value, untrusted) fulfils all conditions of the route.
+def matches(route: Route, facts: Mapping[str, Any], now: datetime) -> bool:
+    """Says whether a story with these facts (field → JSON value, untrusted) takes the route at this moment.
 
-    Texts compare without regard to case; `*` stands for any characters, `?` for one, nothing else is special.
-    Numbers compare by value, also with a text that holds a number. Of a list of facts any may match. A field
-    that is missing or null fulfils no condition.
+    It has to fulfil all conditions. Texts compare without regard to case; `*` stands for any characters, `?` for
+    one, nothing else is special. Numbers compare by value, also with a text that holds a number. Of a list of facts
+    any may match. A field that is missing or null fulfils no condition.
     """
-    return all(holds(condition, facts) for condition in route.when)
+    return not any(unmet(route, facts, now))
 
 
-def routes_for(routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None) -> tuple[Route, ...]:
+def unmet(route: Route, facts: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    """Yields why the story does not take the route, for people: each condition that it does not fulfil."""
+    for condition in route.when:
+        if not holds(condition, facts):
+            yield f"wants {condition}; it is {_shown(_fact(facts, condition.path))}"
+    if route.open is not None and not route.open.are_open(now):
+        yield f"is open {route.open}; it is {route.open.moment(now)}"
+
+
+def routes_for(
+    routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None, now: datetime
+) -> tuple[Route, ...]:
     """The routes that a story takes: the pinned one, `when` not asked, else every one that matches.
 
     Raises UnknownRoute when the pinned one is not there.
     """
     if pinned is None:
-        return tuple(route for route in routes if matches(route, facts))
+        return tuple(route for route in routes if matches(route, facts, now))
     found = tuple(route for route in routes if route.name == pinned)
     if not found:
         raise UnknownRoute(pinned)
     return found
 
 
-def destinations_for(routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None) -> dict[str, str]:
+def destinations_for(
+    routes: Sequence[Route], facts: Mapping[str, Any], pinned: str | None, now: datetime
+) -> dict[str, str]:
     """Destination → the first route that leads to it, in the order of the routes; each destination once.
 
     Raises UnknownRoute as `routes_for`.
     """
     found: dict[str, str] = {}
-    for route in routes_for(routes, facts, pinned):
+    for route in routes_for(routes, facts, pinned, now):
         for destination in route.destinations:
             found.setdefault(destination, route.name)
     return found
@@ -90,6 +114,20 @@ def holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
     return any(_like(candidate, wanted) for candidate in candidates for wanted in condition.any_of)
 
 
+def _written(wanted: Scalar | Span) -> str:
+    return (
+        str(wanted).lower()
+        if isinstance(wanted, bool)
+        else repr(wanted)
+        if isinstance(wanted, str)
+        else str(wanted)
+    )
+
+
+def _shown(fact: Any) -> str:
+    return "not known" if fact is None or fact == "" else repr(fact)[:_LONGEST_SHOWN]
+
+
 def _fact(facts: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     found: Any = facts
     for key in path:
@@ -97,9 +135,12 @@ def _fact(facts: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return found
 
 
-def _like(fact: Any, wanted: Scalar) -> bool:
+def _like(fact: Any, wanted: Scalar | Span) -> bool:
     if not isinstance(fact, str | int | float):
         return False
+    if isinstance(wanted, Span):
+        number = _number(fact)
+        return number is not None and wanted.holds(number)
     if isinstance(wanted, bool):
         return _BOOLEANS.get(_text(fact).strip()) is wanted
     if isinstance(wanted, str):

@@ -1,6 +1,7 @@
 import ipaddress
 import os
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from service.configuration import Configuration, ConfigurationError, load_configuration
 from service.connectors import UnknownConnector
+from service.domain.opening_hours import ALL_DAY, Hours, OpeningHours
 from service.domain.rates import Rate
 from service.domain.routing import Condition, Route
+from service.domain.spans import Span
 from service.settings import load_settings
 
 SECRET = "hunter2-that-nobody-may-see"
@@ -131,6 +134,47 @@ when = {{ {condition} }}
             "kind: no story has 'image' (did you mean 'images'?); there are idea, url, images",
         ),
         ('status = "done"', "status: no story has 'done'; there are new, processing, success, fail"),
+        ('is_transition = "maybe"', "is_transition: no story has 'maybe'; there are true, false"),
+        ('labels = "brand"', 'labels: should be a table of labels, such as { team = "brand" }'),
+        ("title = { a = 1 }", "title: has no parts"),
+        ("credits = 5", "credits: there is no such field of a story (did you mean 'used_credits'?)"),
+        (
+            'used_credits = "cheap"',
+            "used_credits: should be a number, a comparison such as '<= 300', or a span",
+        ),
+        ("used_credits = true", "used_credits: should be a number"),
+        ("used_credits = inf", "used_credits: should be a number"),
+        ('used_credits = "< 0"', "used_credits: no story has '< 0': it is never less than 0"),
+        ("used_credits = -1", "used_credits: no story has '-1'"),
+        ('used_credits = "300..100"', "used_credits: ends before it begins: did you mean '100..300'?"),
+        ('labels.size = ["1", "5..2"]', "labels.size: ends before it begins"),
+        ("duration = 7.5", "duration: no story has '7.5': it is counted in whole seconds"),
+        ('duration = ["5", "10 s"]', "duration: should be a number, a comparison such as"),
+        ('hour = "08:00-18:00"', "hour: there is no such field of a story (did you mean 'hours'?)"),
+        ('hours = "8-18", timezone = "UTC"', "hours: should be hours of a day, such as '08:00-18:00'"),
+        ('hours = "08:00-25:00", timezone = "UTC"', "hours: should be hours of a day"),
+        ('hours = ["09:00-10:00", "24:00-01:00"], timezone = "UTC"', "hours: should be hours of a day"),
+        ('hours = "08:00-08:00", timezone = "UTC"', "hours: '08:00-08:00' ends where it begins"),
+        (
+            "hours = [], timezone = 'UTC'",
+            "hours: should be a text, such as '08:00-18:00', or a list of these",
+        ),
+        ("hours = 08:00:00, timezone = 'UTC'", "hours: should be a text"),
+        (
+            'days = "tuesday", timezone = "UTC"',
+            "days: there is no day 'tuesday' (did you mean 'tue'?); there are mon, tue",
+        ),
+        ('days = ["mon", "fri-"], timezone = "UTC"', "days: there is no day ''; there are mon"),
+        ('days = 1, timezone = "UTC"', "days: should be a text"),
+        ('hours = "08:00-18:00"', "timezone: is missing: whose clocks? Such as 'Europe/Berlin' or 'UTC'"),
+        (
+            'days = "mon", timezone = "Europe/Berln"',
+            "timezone: there is no timezone 'Europe/Berln' (did you mean 'Europe/Berlin'?)",
+        ),
+        ('days = "mon", timezone = "europe/berlin"', "timezone: there is no timezone 'europe/berlin'"),
+        ('days = "mon", timezone = "../../etc/passwd"', "timezone: there is no timezone"),
+        ('days = "mon", timezone = 2', "timezone: should be a text"),
+        ('timezone = "UTC"', "timezone: says nothing without hours or days"),
     ],
 )
 def test_a_condition_that_no_story_can_fulfil_is_refused(folder, condition, told):
@@ -147,10 +191,51 @@ def test_a_condition_that_no_story_can_fulfil_is_refused(folder, condition, told
         'kind = "IDEA"',
         'title = "9x16"',
         'labels.language = "x"',
+        'labels = { size = "<= 5" }',
+        "is_transition = 'True'",
+        'title = "<= 300"',
+        'used_credits = ["<= 300", 450, "600"]',
+        'duration = ["5", "10", "20..30"]',
     ],
 )
 def test_a_condition_that_some_story_can_fulfil_is_taken(folder, condition):
     assert len(folder.load(CONDITION.format(condition=condition)).routes[0].when) == 1
+
+
+def conditions(folder, text):
+    (route,) = folder.load(CONDITION.format(condition=text)).routes
+    return {".".join(each.path): each.any_of for each in route.when}, route.open
+
+
+def test_comparisons_are_read_where_numbers_may_stand(folder):
+    found, hours = conditions(
+        folder,
+        'used_credits = "<= 300", duration = ["5", "10..30"], title = "<= 300", labels = { size = ">5", cut = "a" }',
+    )
+    assert found == {
+        "used_credits": (Span(most=300),),
+        "duration": ("5", Span(10, 30)),
+        "title": ("<= 300",),
+        "labels.size": (Span(least=5, is_open=True),),
+        "labels.cut": ("a",),
+    }
+    assert hours is None
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "hours"),
+    [
+        ('hours = "08:00-18:00"', range(7), [Hours(480, 1080)]),
+        ('hours = ["8:30 - 12:00", "22:00-06:00"]', range(7), [Hours(510, 720), Hours(1320, 360)]),
+        ('hours = "20:00-24:00", days = "Fri"', [4], [Hours(1200, 1440)]),
+        ('days = ["mon", "wed-fri"]', [0, 2, 3, 4], [ALL_DAY]),
+        ('days = "sat - mon"', [0, 5, 6], [ALL_DAY]),
+    ],
+)
+def test_hours_as_people_write_them(folder, text, days, hours):
+    found, opening = conditions(folder, f'{text}, timezone = "Europe/Berlin", title = "x"')
+    assert opening == OpeningHours(ZoneInfo("Europe/Berlin"), frozenset(days), tuple(hours))
+    assert found == {"title": ("x",)}
 
 
 def test_the_whole_file(folder):

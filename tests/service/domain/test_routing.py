@@ -1,8 +1,28 @@
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.routing import Condition, Route, UnknownRoute, destinations_for, matches, routes_for
+from service.domain import routing
+from service.domain.opening_hours import Hours, OpeningHours
+from service.domain.routing import Condition, Route, UnknownRoute, unmet
+from service.domain.spans import Span
+
+NOON = datetime(2026, 6, 3, 12, tzinfo=UTC)  # a Wednesday
+
+
+def matches(one, facts, now=NOON):
+    return routing.matches(one, facts, now)
+
+
+def routes_for(routes, facts, pinned):
+    return routing.routes_for(routes, facts, pinned, NOON)
+
+
+def destinations_for(routes, facts, pinned):
+    return routing.destinations_for(routes, facts, pinned, NOON)
 
 
 def route(name="r", destinations=("d",), **when):
@@ -71,6 +91,65 @@ def test_values_that_are_alike(wanted, fact):
 )
 def test_values_that_differ(wanted, fact):
     assert not matches(route(field=wanted), {"field": fact})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits", "does_not"),
+    [
+        (Span(most=300), [300, 300.0, "300", 0, -5], [300.5, "301", True, None, "", "cheap", [], {}]),
+        (Span(most=300, is_open=True), [299.9], [300]),
+        (Span(10, 30), [10, 30, "20"], [9, 31, "nan", "inf"]),
+        (Span(10), [10, 1e300], [9.9, float("nan")]),
+        ([Span(10, 30), 5, "x*"], [5, 12, "xy", [1, 12]], [6, [1, 2]]),
+    ],
+)
+def test_spans_of_numbers(wanted, fits, does_not):
+    one = route(field=wanted)
+    assert [fact for fact in fits if not matches(one, {"field": fact})] == []
+    assert [fact for fact in does_not if matches(one, {"field": fact})] == []
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def test_a_route_is_taken_while_it_is_open():
+    office = Route("r", ("d",), open=OpeningHours(BERLIN, frozenset({2}), (Hours(14 * 60, 15 * 60),)))
+    assert matches(office, {})  # 12:00 UTC is 14:00 in Berlin's summer
+    assert not matches(office, {}, NOON - timedelta(minutes=1))
+    assert not matches(office, {}, NOON + timedelta(days=1))
+    assert [found.name for found in routes_for((office,), {}, "r")] == ["r"]
+
+
+def test_each_reason_against_a_route_is_told():
+    one = Route(
+        "r",
+        ("d",),
+        (
+            Condition(("aspect_ratio",), ("9:16",)),
+            Condition(("labels", "team"), ("brand", "pr")),
+            Condition(("used_credits",), (Span(most=300), 450)),
+            Condition(("title",), ("*",)),
+            Condition(("is_transition",), (True,)),
+        ),
+        open=OpeningHours(BERLIN, frozenset({0, 4}), (Hours(480, 1080), Hours(1320, 360))),
+    )
+    facts = {
+        "aspect_ratio": "16:9",
+        "used_credits": 420,
+        "title": "x",
+        "is_transition": "",
+        "labels": {"team": "a\nb" * 99},
+    }
+    told = list(unmet(one, facts, NOON))
+    assert told[0] == "wants aspect_ratio = '9:16'; it is '16:9'"
+    assert told[1].startswith("wants labels.team = 'brand' or 'pr'; it is 'a\\nba")
+    assert len(told[1]) < 140
+    assert told[2:] == [
+        "wants used_credits = <= 300 or 450; it is 420",
+        "wants is_transition = true; it is not known",
+        "is open mon, fri 08:00-18:00, 22:00-06:00 in Europe/Berlin; it is wed 14:00 in Europe/Berlin",
+    ]
+    assert list(unmet(route(), facts, NOON)) == []
 
 
 def test_a_missing_field_fulfils_nothing():
