@@ -6,10 +6,11 @@ Everything that a story says is untrusted. Templates are ours or the operator's 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from traceback import extract_tb
 
 from jinja2 import BaseLoader, DictLoader, PackageLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -39,6 +40,7 @@ class Place(Enum):
     PLAIN = "plain"
     HTML = "html"
     MRKDWN = "mrkdwn"
+    BLOCKS = "blocks"
 
 
 class BrokenTemplate(DeliveryFailed):
@@ -74,6 +76,13 @@ def mrkdwn(text: str) -> Markup:
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 (escaped)
 
 
+def blocks(text: str) -> Markup:
+    """Text as a WordPress post shows it literally: beside HTML's characters those of shortcodes, and the colon of
+    addresses, which WordPress would fetch and embed where one stands alone (WP_Embed::autoembed)."""
+    escaped = str(escape(text)).replace("[", "&#91;").replace("]", "&#93;").replace("://", "&#58;//")
+    return Markup(escaped)  # noqa: S704 (escaped)
+
+
 def clock(seconds: float) -> str:
     """A length as people read it: 0:15, 12:05, 1:02:30."""
     minutes, rest = divmod(round(seconds), 60)
@@ -94,15 +103,17 @@ class MessageText:
     """A template that is known to render.
 
     `name` is that of a template in handlers/templates; `override` stands in for it: a file, or the text itself.
+    `of_the_place` is what this place's sample has beside that of all.
     Raises BrokenTemplate, with file and line, when the template can't be read or rendered for a sample.
     """
 
     name: str
     place: Place
     override: Path | str | None = None
+    of_the_place: Values = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.render(SAMPLE)
+        self.render({**SAMPLE, **self.of_the_place})
 
     def render(self, values: Values) -> str:
         """The text for these values. Raises BrokenTemplate."""
@@ -110,11 +121,12 @@ class MessageText:
         try:
             return sandbox(self.place, loader).get_template(label).render(values).strip()
         except TemplateError as error:
-            where = f"{label}, line {error.lineno}" if isinstance(error, TemplateSyntaxError) else label
-            raise BrokenTemplate(f"the template {where} can't be rendered: {error}; mend it") from error
+            raise BrokenTemplate(
+                f"the template {label}{_line(error)} can't be rendered: {error}; mend it"
+            ) from error
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise BrokenTemplate(
-                f"the template {label} fails: {type(error).__name__}: {error}; mend it"
+                f"the template {label}{_line(error)} fails: {type(error).__name__}: {error}; mend it"
             ) from error
 
     def _source(self) -> tuple[str, BaseLoader]:
@@ -123,6 +135,15 @@ class MessageText:
         if isinstance(self.override, str):
             return self.name, DictLoader({self.name: self.override})
         return str(self.override), DictLoader({str(self.override): _read(self.override)})
+
+
+def _line(error: Exception) -> str:
+    """`, line 3`: where in the template it happened, '' where that can't be told."""
+    if isinstance(error, TemplateSyntaxError):
+        return f", line {error.lineno}"
+    # Jinja makes the traceback's frames those of the template; one that came from no file has this name
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def _read(path: Path) -> str:
@@ -141,7 +162,7 @@ def sandbox(place: Place, loader: BaseLoader | None = None) -> ImmutableSandboxe
     environment = ImmutableSandboxedEnvironment(
         loader=loader,
         undefined=StrictUndefined,
-        autoescape=place is Place.HTML,
+        autoescape=place in (Place.HTML, Place.BLOCKS),
         finalize=_finalizer(place),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -151,7 +172,12 @@ def sandbox(place: Place, loader: BaseLoader | None = None) -> ImmutableSandboxe
 
 
 def _finalizer(place: Place) -> Callable[[object], object]:
-    escapes: dict[Place, Callable[[str], str]] = {Place.PLAIN: str, Place.HTML: escape, Place.MRKDWN: mrkdwn}
+    escapes: dict[Place, Callable[[str], str]] = {
+        Place.PLAIN: str,
+        Place.HTML: escape,
+        Place.MRKDWN: mrkdwn,
+        Place.BLOCKS: blocks,
+    }
 
     def finalize(value: object) -> object:
         if isinstance(value, StrictUndefined | Markup):

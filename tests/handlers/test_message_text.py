@@ -1,5 +1,7 @@
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from handlers.message_text import (
     mrkdwn,
     size,
 )
+from service.domain.delivery import StoryFacts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
@@ -111,7 +114,10 @@ def test_marked_text_is_left_alone() -> None:
     ("template", "says"),
     [
         ("{{ story.titel }}", "titel"),
-        ("one\n{% for %}", "line 2"),
+        ("one\n{% for %}", "mine, line 2"),
+        ("one\n\n{{ story.titel }}\n{{ nothing }}", "mine, line 3"),
+        ("one\n{{ 1 / 0 }}", "mine, line 2"),
+        ("{% macro m(x) %}\n{{ x.y.z }}{% endmacro %}\n\n{{ m(story) }}", "mine, line 2"),
         ("{{ story.title.__class__.__mro__ }}", "unsafe"),
         ("{% include '/etc/passwd' %}", "/etc/passwd"),
         ("{{ range(10**9)|list }}", "OverflowError"),
@@ -125,6 +131,14 @@ def test_a_broken_template_says_where_and_what(template: str, says: str) -> None
     assert says in str(broken.value) or says == "scenes"
     assert "mine" in str(broken.value)
     assert broken.value.refused
+
+
+def test_text_in_a_post_of_blocks_is_neither_a_shortcode_nor_an_embed() -> None:
+    text = MessageText("mine", Place.BLOCKS, "<p>{{ story.title }} {{ own }}</p>", {"own": "sample"})
+    story = replace(cast(StoryFacts, SAMPLE["story"]), title="[gallery] https://evil.test/v <b> --> &")
+    assert text.render({**SAMPLE, "story": story, "own": "[x]"}) == (
+        "<p>&#91;gallery&#93; https&#58;//evil.test/v &lt;b&gt; --&gt; &amp; &#91;x&#93;</p>"
+    )
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
