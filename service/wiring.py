@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
-from service.configuration import Configuration, load_configuration
+from service.configuration import Configuration, load_configuration, try_connectors
 from service.connectors import Connector, ConnectorTools, connector_class
 from service.dispatching import Dispatcher
 from service.domain.states import StepKind
@@ -121,7 +121,10 @@ def open_relay(
         raise _not_set("REDIS_URL", "start `storyrelay up`, or set it to your queue")
     if serves and not settings.secret_keys:
         raise _no_keys()
-    return assemble(settings, load_configuration(settings, env), now=now, queue_timeout=queue_timeout)
+    configuration = load_configuration(settings, env)
+    if serves:  # a command that reads the ledger works beside a template that somebody is just mending
+        try_connectors(configuration, settings.config_path)
+    return assemble(settings, configuration, now=now, queue_timeout=queue_timeout)
 
 
 def assemble(

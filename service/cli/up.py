@@ -18,7 +18,7 @@ import click
 import structlog
 
 from service import embedded_queue
-from service.configuration import Configuration, load_configuration
+from service.configuration import Configuration, load_configuration, try_connectors
 from service.ledger import Ledger
 from service.ledger.migrating import migrate
 from service.observability import configure_logging
@@ -81,9 +81,9 @@ def run_everything(settings: Settings, env: Mapping[str, str] | None = None) -> 
     # first: from here on Ctrl-C ends it as it does later, in order
     supervisor = Supervisor(_environment(settings, os.environ if env is None else env))
     make_secret_keys(settings.home)
-    configuration = load_configuration(
-        load_settings(env)
-    )  # what is wrong in it is said before anything starts
+    # what is wrong in it is said before anything starts
+    configuration = load_configuration(load_settings(env))
+    try_connectors(configuration, settings.config_path)
     check_port(settings.port)
     try:
         start(supervisor, settings)

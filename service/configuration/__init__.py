@@ -2,5 +2,12 @@
 
 from service.configuration.loading import load_configuration
 from service.configuration.parsed import Configuration, ConfigurationError, DestinationConfig
+from service.configuration.trial import try_connectors
 
-__all__ = ["Configuration", "ConfigurationError", "DestinationConfig", "load_configuration"]
+__all__ = [
+    "Configuration",
+    "ConfigurationError",
+    "DestinationConfig",
+    "load_configuration",
+    "try_connectors",
+]

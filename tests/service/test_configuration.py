@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from service.configuration import Configuration, ConfigurationError, load_configuration
+from service.configuration import (
+    Configuration,
+    ConfigurationError,
+    load_configuration,
+    trial,
+    try_connectors,
+)
 from service.connectors import UnknownConnector
+from service.domain.delivery import DeliveryFailed
 from service.domain.opening_hours import ALL_DAY, Hours, OpeningHours
 from service.domain.rates import Rate
 from service.domain.routing import Condition, Route
@@ -591,3 +598,36 @@ def test_no_shape_does_more_than_being_refused(tmp_path_factory, sections):
         folder.load(text, {"A": "d"})
     except ConfigurationError as error:
         assert str(folder.path) in str(error)  # noqa: PT017 - either is right
+
+
+class FragileConnector(ChatConnector):
+    """Finds out what is wrong only when it is made."""
+
+    def __init__(self, options, tools):
+        raise_by_channel = {
+            "template": DeliveryFailed(
+                f"the template {tools.base / 'x.jinja'}, line 3, can't be rendered", refused=True
+            ),
+            "path": ValueError("is no folder\x1b"),
+            "file": FileNotFoundError(2, "no such file", "ca.pem"),
+            "secret": DeliveryFailed(f"https://host/?token={SECRET} is wrong"),
+        }
+        if options.channel in raise_by_channel:
+            raise raise_by_channel[options.channel]
+
+
+def test_what_only_a_made_connector_finds_out_is_told_with_its_destination(folder, monkeypatch):
+    monkeypatch.setattr(trial, "connector_class", lambda _name: FragileConnector)
+    text = linked(*(f'channel = "{channel}"' for channel in ("fine", "template", "path", "file", "secret")))
+    path = folder.path / "storyrelay.toml"
+    with pytest.raises(ConfigurationError) as caught:
+        try_connectors(folder.load(text), path)
+    assert str(caught.value).splitlines()[:4] == [
+        f"{path} is wrong:",
+        f"  destinations.b: the template {folder.path / 'x.jinja'}, line 3, can't be rendered",
+        "  destinations.c: is no folder?",
+        "  destinations.d: [Errno 2] no such file: 'ca.pem'",
+    ]
+    assert str(caught.value).count("\n") == 4
+    assert SECRET not in str(caught.value)
+    try_connectors(folder.load(linked("")), path)

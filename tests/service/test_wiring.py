@@ -1,5 +1,6 @@
 import pytest
 
+from service.configuration import ConfigurationError
 from service.domain.states import StepKind
 from service.job_queue import NoQueue, QueueDown
 from service.settings import SettingsError
@@ -58,3 +59,29 @@ def test_a_command_without_keys_fails_only_where_it_signs(env):
     for use in (lambda: relay.webhook_urls.for_route("all"), lambda: relay.media_urls.url("a", "b", 1)):
         with pytest.raises(SettingsError, match="SECRET_KEYS"):
             use()
+
+
+BROKEN = """
+[destinations.desk]
+connector = "email"
+host = "smtp.example.com"
+from = "a@example.com"
+to = ["b@example.com"]
+template = "texts/desk.jinja"
+"""
+
+
+def test_a_process_that_serves_refuses_a_broken_template_and_a_command_does_not(env, tmp_path):
+    (tmp_path / "storyrelay.toml").write_text(BROKEN)
+    (tmp_path / "texts").mkdir()
+    template = tmp_path / "texts" / "desk.jinja"
+    template.write_text("<p>\n{{ story.titel }}</p>")
+    served = {**env, "REDIS_URL": "redis://127.0.0.1:1"}
+    with pytest.raises(ConfigurationError) as caught:
+        open_relay(served)
+    (line,) = str(caught.value).splitlines()[1:]
+    assert line.startswith(f"  destinations.desk: the template {template}, line 2 can't be rendered: ")
+    assert "'titel'" in line
+    assert open_relay(served, serves=False).configuration.destinations.keys() == {"desk"}
+    template.write_text("<p>{{ story.title }}</p>")
+    assert open_relay(served).configuration.destinations.keys() == {"desk"}
