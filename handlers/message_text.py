@@ -78,7 +78,8 @@ def mrkdwn(text: str) -> Markup:
 
 def blocks(text: str) -> Markup:
     """Text as a WordPress post shows it literally: beside HTML's characters those of shortcodes, and the colon of
-    addresses, which WordPress would fetch and embed where one stands alone (WP_Embed::autoembed)."""
+    addresses, which WordPress would fetch and embed where one stands alone (WP_Embed::autoembed).
+    """
     escaped = str(escape(text)).replace("[", "&#91;").replace("]", "&#93;").replace("://", "&#58;//")
     return Markup(escaped)  # noqa: S704 (escaped)
 
