@@ -7,16 +7,26 @@ text is rendered as plain text. Whatever a story says is a value in it: it is ne
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import TemplateError, Undefined
 from pydantic import JsonValue
 
 from handlers.message_text import SAMPLE, BrokenTemplate, Place, Values, clean, sandbox, values_of
-from service.domain.delivery import Publication
+from service.domain.delivery import Publication, StoryFacts
 
 _ONE_EXPRESSION = re.compile(r"\{\{-?((?:(?!\{\{|\}\}).)*?)-?\}\}", re.DOTALL)
+
+_TEST = StoryFacts(
+    id="storyrelay-test",
+    title="A test by Storyrelay",
+    idea="A test by Storyrelay. Nothing was published.",
+    aspect_ratio="16:9",
+    used_credits=0,
+    created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    revision=1,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,10 @@ class FieldTable:
     def render_publication(self, publication: Publication, media: Media) -> dict[str, Any]:
         """The fields of one story. Raises BrokenTemplate."""
         return self.render(values_of(publication, media=media))
+
+    def render_test(self, media: Media) -> dict[str, Any]:
+        """The fields of an entry that says of itself that it is a test. Raises BrokenTemplate."""
+        return self.render({**SAMPLE, "story": _TEST, "media": media})
 
 
 def _value(label: str, part: JsonValue, values: Values) -> Any:
