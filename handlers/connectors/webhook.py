@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -18,8 +18,9 @@ from standardwebhooks import Webhook
 
 from handlers.connectors.answers import answered, excerpt, unsent
 from handlers.connectors.options import ConnectorOptions, HttpUrl
+from handlers.message_text import clean
 from service.connectors import ConnectorTools
-from service.domain.delivery import DeliveryFailed, Notice, Publication, Published
+from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
 from service.outbound_http import OutboundError, Request, Response
 
 _PREFIX = "whsec_"
@@ -73,6 +74,22 @@ class WebhookConnector:
             "story.published", publication.message_id, publication.published_at, story_data(publication)
         )
 
+    def withdraw(self, withdrawal: Withdrawal) -> Published:
+        """POSTs `story.withdrawn`; the receiver takes back what it made of the story of that id."""
+        withdrawal.check()
+        story = {
+            "id": withdrawal.story.id,
+            "title": clean(withdrawal.story.title),
+            "revision": withdrawal.story.revision,
+        }
+        data = {"story": story, "destination": withdrawal.destination}
+        return self._post("story.withdrawn", withdrawal.message_id, withdrawal.at, data)
+
+    def preview(self, publication: Publication) -> Sequence[PreviewPart]:
+        """The body of `story.published`, set on lines of its own."""
+        body = _body("story.published", publication.published_at, story_data(publication))
+        return [PreviewPart("body.json", json.dumps(body, indent=2, ensure_ascii=False))]
+
     def notify(self, notice: Notice) -> Published:
         """POSTs `storyrelay.notice`."""
         data = {"kind": notice.kind, "title": notice.title, "text": notice.text, "story_id": notice.story_id}
@@ -92,7 +109,7 @@ class WebhookConnector:
         return self._post("storyrelay.test", f"test-{uuid.uuid4()}", self._tools.now(), data)
 
     def _post(self, kind: str, message_id: str, at: datetime, data: Mapping[str, Any]) -> Published:
-        body = json.dumps({"type": kind, "timestamp": at.isoformat(), "data": data})
+        body = json.dumps(_body(kind, at, data))
         request = Request(
             "POST",
             self._options.url,
@@ -132,24 +149,35 @@ class WebhookConnector:
         return answered(answer.status, said, answer.retry_after(self._tools.now()))
 
 
+def _body(kind: str, at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "timestamp": at.isoformat(), "data": data}
+
+
 def story_data(publication: Publication) -> dict[str, Any]:
-    """The `data` of `story.published`: the story, its video, and links that are good for 30 days."""
+    """The `data` of `story.published`: the story, its video, and links that are good for 30 days.
+
+    Texts lose control characters and halves of surrogate pairs: JSON can write them, but many a database refuses
+    the whole message for one of them.
+    """
     story, links = publication.story, publication.links
     return {
         "story": {
             "id": story.id,
-            "title": story.title,
-            "idea": story.idea,
+            "title": clean(story.title),
+            "idea": clean(story.idea),
             "aspect_ratio": story.aspect_ratio,
             "language": story.language,
             "used_credits": story.used_credits,
             "created_at": story.created_at and story.created_at.isoformat(),
             "revision": story.revision,
-            "scenes": [asdict(scene) for scene in story.scenes],
+            "scenes": [
+                {"name": clean(scene.name), "narration": clean(scene.narration)} for scene in story.scenes
+            ],
         },
         "video": {"url": links.video, **asdict(publication.video)},
         "poster_url": links.poster,
         "captions_url": links.captions,
         "route": publication.route,
         "destination": publication.destination,
+        "elsewhere": dict(publication.elsewhere),
     }

@@ -1,11 +1,16 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from handlers.connectors.webhook import WebhookConnector, WebhookOptions
+from handlers.message_text import clean
+from service.connector_contract import ConnectorContract, Faults, FaultyHttp, Place, Seen, new_story
 from service.connectors import ConnectorTools, connector_class
 from service.domain.delivery import DeliveryFailed, Notice
 from service.stand_ins.webhook_sink import SinkFault, WebhookSink
@@ -37,7 +42,9 @@ def test_publishes_a_signed_event(shelf: Any, tools: ConnectorTools, sink: Webho
     assert delivery.headers["authorization"] == "Bearer t"
     assert delivery.headers["content-type"] == "application/json"
     data = delivery.body["data"]
-    assert data["story"]["title"] == hostile
+    assert data["story"]["title"] == clean(hostile)
+    assert data["story"]["title"].startswith("\"Quotes\" 'n' <script>alert(1)</script> & <!channel>")
+    assert not {"\0", "\ud800"} & set(data["story"]["title"]), "PostgreSQL's jsonb takes neither"
     assert (data["story"]["revision"], data["story"]["used_credits"]) == (1, 150.0)
     assert data["video"] == {
         "url": "https://relay.test/media/v?a=1&b=2",
@@ -52,7 +59,39 @@ def test_publishes_a_signed_event(shelf: Any, tools: ConnectorTools, sink: Webho
         "https://relay.test/media/c",
     )
     assert (data["route"], data["destination"]) == ("all", "team")
+    assert data["elsewhere"] == {}
     assert "204" in published.remark
+
+
+def test_says_where_the_story_can_be_seen_already(
+    shelf: Any, tools: ConnectorTools, sink: WebhookSink
+) -> None:
+    publication = replace(shelf.publication(), elsewhere={"tube": "https://tube.test/v/1"})
+    connector(tools, sink.url).publish(publication)
+    assert sink.deliveries[0].body["data"]["elsewhere"] == {"tube": "https://tube.test/v/1"}
+
+
+def test_a_withdrawal_is_a_signed_event_of_its_own(
+    tmp_path: Path, tools: ConnectorTools, sink: WebhookSink
+) -> None:
+    story = new_story(tmp_path)
+    connector(tools, sink.url).withdraw(story.withdrawal())
+    (delivery,) = sink.deliveries
+    assert delivery.verified
+    assert (delivery.type, delivery.id) == ("story.withdrawn", f"{story.key}-withdrawn")
+    assert delivery.body["timestamp"] == "2026-03-05T05:06:07+00:00"
+    assert delivery.body["data"] == {
+        "story": {"id": story.facts().id, "title": "A letter", "revision": 1},
+        "destination": "place",
+    }
+
+
+def test_the_preview_is_the_body_that_is_sent(shelf: Any, tools: ConnectorTools, sink: WebhookSink) -> None:
+    place = connector(tools, sink.url)
+    (part,) = place.preview(shelf.publication())
+    place.publish(shelf.publication())
+    assert part.name == "body.json"
+    assert json.loads(part.text) == sink.deliveries[0].body
 
 
 @pytest.mark.parametrize(
@@ -188,3 +227,39 @@ def test_secrets_are_not_shown() -> None:
     )
     assert "t0ps3cret" not in repr(options)
     assert SECRET not in json.dumps(options.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A program that keeps to the events: a withdrawn story is gone, one that is published again is back."""
+
+    sink: WebhookSink
+    base: Path
+
+    def connector(self, faults: Faults) -> WebhookConnector:
+        http = FaultyHttp(faults)
+        return connector(tools_with(self.base, http), self.sink.url)
+
+    def seen(self, key: str) -> Sequence[Seen]:
+        stories: list[Seen] = []
+        for delivery in self.sink.deliveries:
+            if delivery.story_id != key.replace("storyrelay-", "story-"):
+                continue
+            if delivery.type == "story.withdrawn":
+                stories.clear()
+            else:
+                stories.append(Seen(delivery.body["data"]["story"]["title"], message_id=delivery.id))
+        return stories
+
+
+def tools_with(base: Path, http: FaultyHttp) -> ConnectorTools:
+    return ConnectorTools("place", http, base, lambda: datetime.now(UTC))
+
+
+class TestWebhook(ConnectorContract):
+    once = False
+    uploads = False
+
+    @pytest.fixture
+    def place(self, sink: WebhookSink, tmp_path: Path) -> Place:
+        return Receiver(sink, tmp_path)
