@@ -257,3 +257,16 @@ def test_a_ledger_of_a_newer_program(home):
     result = home.run("migrate")
     assert result.exit_code == 1
     assert "newest Storyrelay" in result.stderr
+
+
+def test_a_broken_template_is_a_finding_of_its_destination(online):
+    with (online.path / "storyrelay.toml").open("a") as file:
+        file.write(
+            '[destinations.desk]\nconnector = "email"\nhost = "127.0.0.1"\nfrom = "a@example.com"\n'
+            'to = ["b@example.com"]\nsubject = "{{ story.titel }}"\n'
+        )
+    parts, result = examined(online)
+    assert result.exit_code == 1
+    assert parts["destination desk"][0] == "fail"
+    assert "line 1 can't be rendered" in parts["destination desk"][1]
+    assert parts["destination shelf"][0] == "ok"

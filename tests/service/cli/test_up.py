@@ -71,3 +71,31 @@ def test_stories_that_would_go_nowhere_are_told_once(
         assert "sent to nobody" in line
         assert f"{bare.path}/storyrelay.toml" in line
         assert "Use it for real" in line
+
+
+DESK = """
+[destinations.desk]
+connector = "email"
+host = "127.0.0.1"
+port = 1
+security = "none"
+from = "a@example.com"
+to = ["b@example.com"]
+subject = "{{ story.titel }}"
+"""
+
+
+@pytest.mark.parametrize("process", ["up", "worker", "scheduler"])
+def test_no_process_starts_with_a_broken_template(
+    bare: Any, monkeypatch: pytest.MonkeyPatch, process: str, keys: str
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(up_module, "Supervisor", Idle)
+    monkeypatch.setattr(up_module, "start", lambda *given: started.append(given))
+    (bare.path / "storyrelay.toml").write_text(DESK)
+    result = bare.run(process, PORT=str(free_port()), SECRET_KEYS=keys, REDIS_URL="redis://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert f"{bare.path / 'storyrelay.toml'} is wrong:\n  destinations.desk: the template" in result.stderr
+    assert "line 1 can't be rendered" in result.stderr
+    assert "'titel'" in result.stderr
+    assert started == []
