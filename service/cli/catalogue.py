@@ -31,6 +31,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed("track", "Adopt a story that somebody else submitted.", "service.cli.tracking:track"),
             Listed("stories", "List the stories, newest first.", "service.cli.listing:stories"),
             Listed("show", "Tell all about one story.", "service.cli.showing:show_story"),
+            Listed("routes", "Tell which routes a story takes, and why not."),
             Listed("replay", "Do what ended, or went wrong, once more.", "service.cli.replays:replay"),
         ),
     ),
@@ -39,6 +40,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         (
             Listed("doctor", "Check everything and say what to do.", "service.cli.doctor:doctor"),
             Listed("send-test", "Send a test to one destination.", "service.cli.sending:send_test"),
+            Listed("preview", "Show what a destination would get."),
             Listed("webhook-url", "Print a route's webhook URL.", "service.cli.addresses:webhook_url"),
             Listed("reconcile", "Look once for what webhooks missed.", "service.cli.reconciling:reconcile"),
         ),

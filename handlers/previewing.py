@@ -1,0 +1,111 @@
+"""What a destination would get of a story: built as the deliver step does, sent to nobody and kept nowhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.deliver import StoredFiles, media_links, story_facts
+from handlers.routing_facts import routing_facts
+from handlers.sample import NAME, sample_facts, sample_publication
+from service.domain.delivery import Publication, Video
+from service.domain.routing import Route, UnknownRoute, destinations_for, unmet
+from service.domain.states import StepKind
+from service.ledger import reports, stories
+from service.ledger.reports import StepRow
+from service.ledger.stories import StoryRow, VideoRow
+from service.wiring import Relay
+
+NO_ROUTE = "preview"
+"""Stands for the route where none leads the story to the destination."""
+
+
+class NoVideoYet(LookupError):
+    """There is nothing to publish; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RouteTaken:
+    """One route as a story finds it: `why_not` is empty where it takes the route."""
+
+    route: Route
+    why_not: tuple[str, ...]
+
+
+def routes_taken(relay: Relay, row: StoryRow | None) -> list[RouteTaken]:
+    """Each route in order, with what keeps the story (None: the sample) from it at this moment.
+
+    Raises UnknownRoute when the story is pinned to a route that is not configured.
+    """
+    facts = _facts(relay, row)
+    pinned = row.route if row is not None else None
+    if pinned is not None and pinned not in {route.name for route in relay.configuration.routes}:
+        raise UnknownRoute(pinned)
+    return [RouteTaken(route, _why_not(relay, route, facts, pinned)) for route in relay.configuration.routes]
+
+
+def _why_not(relay: Relay, route: Route, facts: Mapping[str, Any], pinned: str | None) -> tuple[str, ...]:
+    if pinned is None:
+        return tuple(unmet(route, facts, relay.now()))
+    return () if route.name == pinned else (f"the story is pinned to {pinned}",)
+
+
+def _facts(relay: Relay, row: StoryRow | None) -> Mapping[str, Any]:
+    if row is None:
+        return sample_facts()
+    with relay.ledger.read() as tx:
+        video = stories.read_video(tx, row.id, row.revision)
+    return routing_facts(row, video.seconds if video is not None else None)
+
+
+def publication(relay: Relay, row: StoryRow | None, destination: str) -> Publication:
+    """What the deliver step would hand to the destination's connector; None for the sample.
+
+    Raises NoVideoYet.
+    """
+    if row is None:
+        route = _route(relay, None, destination)
+        return sample_publication(relay.settings.public_url, route, destination, relay.now())
+    with relay.ledger.read() as tx:
+        video = stories.read_video(tx, row.id, row.revision)
+        deliveries = [step for step in reports.steps_of(tx, row.id) if step.kind == StepKind.DELIVER]
+    if video is None:
+        raise NoVideoYet(
+            f"story {row.name} has no video yet: it is {row.state}. Look at another, or at `{NAME}`"
+        )
+    return _publication(relay, row, video, deliveries, destination)
+
+
+def _publication(
+    relay: Relay, row: StoryRow, video: VideoRow, deliveries: Sequence[StepRow], destination: str
+) -> Publication:
+    own = [step for step in deliveries if step.destination == destination]
+    same = next((step for step in own if step.revision == video.revision), None)
+    repeat = same.repeat if same is not None else 0
+    at = same.created_at if same is not None and not repeat else relay.now()
+    return Publication(
+        story=story_facts(row, video.revision),
+        video=Video(video.sha256, video.bytes, video.seconds, video.width, video.height),
+        links=media_links(relay, video, at),
+        files=StoredFiles(relay.video_store(), video),
+        route=same.route if same is not None else _route(relay, row, destination),
+        destination=destination,
+        key=f"storyrelay-{row.submission_id}-{destination}",
+        message_id=f"{row.submission_id}-{same.id if same is not None else 'preview'}"
+        + (f"-{repeat}" if repeat else ""),
+        repeat=repeat,
+        published_at=at,
+        reference=next((step.reference for step in reversed(own) if step.reference), {}),
+        save=lambda _reference: None,
+        check=lambda: None,
+        elsewhere={step.destination: step.url for step in deliveries if step.url and step not in own},
+    )
+
+
+def _route(relay: Relay, row: StoryRow | None, destination: str) -> str:
+    """The route that leads the story there, or NO_ROUTE."""
+    try:
+        pinned = row.route if row is not None else None
+        taken = destinations_for(relay.configuration.routes, _facts(relay, row), pinned, relay.now())
+    except UnknownRoute:
+        taken = {}
+    return taken.get(destination, NO_ROUTE)

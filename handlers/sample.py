@@ -1,0 +1,102 @@
+"""A story that there is without any: for looking at what a destination would get."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from service.domain.captions import Narration, captions
+from service.domain.delivery import Links, Publication, Scene, StoryFacts, Video
+
+NAME = "sample"
+
+STORY = StoryFacts(
+    id="story-sample",
+    title="A sample",
+    idea="A lighthouse keeper finds a letter & reads <it>.",
+    aspect_ratio="16:9",
+    used_credits=150,
+    created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    revision=1,
+    language="English",
+    scenes=(Scene("The letter", "It came with the tide."), Scene("The answer", "It went with the wind.")),
+    snapshot={
+        "id": "story-sample", "title": "A sample", "status": "success", "aspect_ratio": "16:9", "used_credits": 150,
+        "is_transition": False, "progress_percentage": 100, "created_at": "2026-01-02T03:04:00+00:00",
+        "idea": "A lighthouse keeper finds a letter & reads <it>.",
+    },
+    labels={"team": "sample"},
+)  # fmt: skip
+VIDEO = Video("0" * 64, 2_000_000, 15.0, 1280, 720)
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """The sample's files: a video of the right size that can't be played, a plain poster, captions."""
+
+    def video(self) -> AbstractContextManager[Path]:
+        """An empty file of the size that is told."""
+        return _file("video.mp4", b"", VIDEO.bytes)
+
+    def poster(self) -> AbstractContextManager[Path] | None:
+        """A grey picture."""
+        jpeg = _grey(320, 180)
+        return _file("poster.jpg", jpeg, len(jpeg))
+
+    def captions(self) -> str | None:
+        """The scenes' narrations."""
+        return captions([Narration(scene.narration) for scene in STORY.scenes], VIDEO.seconds)
+
+
+def sample_facts() -> Mapping[str, Any]:
+    """What routes may ask of the sample."""
+    own = {"kind": "idea", "language": STORY.language, "labels": dict(STORY.labels)}
+    return {**STORY.snapshot, **own, "duration": round(VIDEO.seconds)}
+
+
+def sample_publication(public_url: str, route: str, destination: str, now: datetime) -> Publication:
+    """The sample for one destination; its links lead nowhere."""
+    video, poster, texts = (
+        f"{public_url}/media/{NAME}/{name}" for name in ("video.mp4", "poster.jpg", "captions.vtt")
+    )
+    return Publication(
+        story=replace(STORY, created_at=now),
+        video=VIDEO,
+        links=Links(video, poster, texts),
+        files=SampleFiles(),
+        route=route,
+        destination=destination,
+        key=f"storyrelay-{NAME}-{destination}",
+        message_id=f"{NAME}-{destination}",
+        repeat=0,
+        published_at=now,
+        reference={},
+        save=lambda _reference: None,
+        check=lambda: None,
+    )
+
+
+@contextmanager
+def _file(name: str, data: bytes, size: int) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        with path.open("wb") as file:
+            file.write(data)
+            file.truncate(size)
+        yield path
+
+
+def _grey(width: int, height: int) -> bytes:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base = Fraction(1)
+    frame = av.VideoFrame(width, height, "yuvj420p")
+    for plane in frame.planes:
+        plane.update(bytes([128]) * plane.buffer_size)
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
