@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from service.domain.states import BUSY_STEPS
+from service.domain.states import BUSY_STEPS, Intent
 
 metadata = sa.MetaData(
     naming_convention={
@@ -155,6 +155,9 @@ steps = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
     sa.Column("route", sa.Text, nullable=False, server_default=""),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("intent", sa.Text, nullable=False, server_default=Intent.PUBLISH, comment="publish or withdraw"),
+    sa.Column("instead_of", sa.Text, comment="the destination that could not be given the story"),
+    sa.Column("waiting_for", _Json, comment="names of the destinations whose deliveries come first"),
     sa.Column("generation", sa.Integer, nullable=False, server_default="0", comment="the fencing token"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0", comment="spent of the schedule"),
     sa.Column("waits", sa.Integer, nullable=False, server_default="0", comment="answers of 'not ready yet'"),
@@ -277,4 +280,30 @@ heartbeats = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("at", UtcTime, nullable=False),
+)
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False, unique=True, comment="the name without regard to case"),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False, comment="argon2id, with its salt and parameters"),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0", comment="sessions of others are over"),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("seen_at", UtcTime, comment="the last sign-in"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("about", sa.Text, nullable=False, server_default=""),
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Column("remote", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_audit_action_at", "action", "at"),
 )
