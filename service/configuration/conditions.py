@@ -15,10 +15,11 @@ _CLOSED: Mapping[str, tuple[Scalar, ...]] = {
     "aspect_ratio": get_args(vocabulary.AspectRatio),
     "language": get_args(vocabulary.Language),
     "kind": tuple(KINDS),
-    "status": tuple(StoryStatus),
+    "status": (StoryStatus.SUCCESS,),
     "is_transition": (True, False),
 }
-"""Fields of which the Story API names every value: a pattern that matches none would never match, silently."""
+"""Fields of which the Story API names every value that a finished story can have, and only finished stories are routed:
+a pattern that matches none would never match, silently."""
 
 _LEAST: Mapping[str, float] = {"used_credits": 0, "duration": 0, "progress_percentage": 0}
 """Fields that hold numbers, with the least that each can be."""
@@ -80,7 +81,7 @@ def _check_possible(item: Scalar | Span, path: tuple[str, ...]) -> None:
     if words and not any(holds(Condition(path, (item,)), {field: word}) for word in words):
         shown = [str(word).lower() if isinstance(word, bool) else str(word) for word in words]
         near = hint(str(item), shown)
-        raise ValueError(f"no story has {str(item)[:80]!r}{near}; there are {', '.join(shown)}")
+        raise ValueError(f"no finished story has {str(item)[:80]!r}{near}; there are {', '.join(shown)}")
 
 
 def _check_number(item: Scalar | Span, field: str) -> None:
@@ -90,9 +91,9 @@ def _check_number(item: Scalar | Span, field: str) -> None:
         raise ValueError(f"should be {_COMPARED}, not {shown!r}")
     least = _LEAST[field]
     if span.most < least or (span.is_open and span.most == least):
-        raise ValueError(f"no story has {shown!r}: it is never less than {least:g}")
+        raise ValueError(f"no finished story has {shown!r}: it is never less than {least:g}")
     if field == "duration" and span.least == span.most and not span.least.is_integer():
-        raise ValueError(f"no story has {shown!r}: it is counted in whole seconds")
+        raise ValueError(f"no finished story has {shown!r}: it is counted in whole seconds")
 
 
 def _only(item: Scalar) -> Span | None:
