@@ -50,14 +50,20 @@ TAKEN = SinkFault(status=204, after_effect=True)
 class WebhookSink:
     """Listens on loopback while its `with` block is open.
 
-    `secret`: `whsec_…`; `error_rate`: the share of requests that get 503, half of them after the effect;
-    `log`: a file that gets one JSON line for each delivery.
+    `secret`: `whsec_…`, or None for senders that sign nothing; `error_rate`: the share of requests that get 503,
+    half of them after the effect; `log`: a file that gets one JSON line for each delivery.
     """
 
     def __init__(
-        self, secret: str, *, port: int = 0, error_rate: float = 0, seed: int = 0, log: Path | None = None
+        self,
+        secret: str | None,
+        *,
+        port: int = 0,
+        error_rate: float = 0,
+        seed: int = 0,
+        log: Path | None = None,
     ) -> None:
-        self._webhook = Webhook(secret)
+        self._webhook = None if secret is None else Webhook(secret)
         self._error_rate = error_rate
         self._random = random.Random(seed)
         self._log = log
@@ -102,9 +108,9 @@ class WebhookSink:
         with self._lock:
             self.requests += 1
             answer = self._answer()
-            if verified and answer.after_effect:
-                self._keep(_delivery(headers, data))
-        return answer if verified else SinkFault(status=401, body="the signature does not match")
+            if verified is not False and answer.after_effect:
+                self._keep(_delivery(headers, data, verified=bool(verified)))
+        return answer if verified is not False else SinkFault(status=401, body="the signature does not match")
 
     def _answer(self) -> SinkFault:
         if self._faults:
@@ -113,7 +119,10 @@ class WebhookSink:
             return SinkFault(after_effect=self._random.random() < 0.5)
         return TAKEN
 
-    def _verifies(self, headers: Mapping[str, str], body: bytes) -> bool:
+    def _verifies(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """None where nothing is to be verified."""
+        if self._webhook is None:
+            return None
         try:
             self._webhook.verify(body, dict(headers))
         except WebhookVerificationError:
@@ -128,10 +137,12 @@ class WebhookSink:
                 log.write(json.dumps(line) + "\n")
 
 
-def _delivery(headers: Mapping[str, str], body: dict[str, Any]) -> Delivery:
+def _delivery(headers: Mapping[str, str], body: dict[str, Any], *, verified: bool) -> Delivery:
     story = body.get("data", {}).get("story") or {}
     lowered = {name.lower(): value for name, value in headers.items()}
-    return Delivery(lowered["webhook-id"], body.get("type", ""), story.get("id"), True, body, lowered)
+    return Delivery(
+        lowered.get("webhook-id", ""), body.get("type", ""), story.get("id"), verified, body, lowered
+    )
 
 
 class _Server(ThreadingHTTPServer):
