@@ -54,9 +54,9 @@ def _meaning(status: int, code: str, usual: DeliveryFailed) -> tuple[bool, bool,
         return False, True, "; the account lacks this right: see doctor for what it may"
     if status == 401:
         return False, True, f"; {_LOGIN}"
-    if (
-        code.startswith("rest_upload_") and code != "rest_upload_hash_mismatch"
-    ):  # whatever the status: a refused type is answered with 500
+    if code == "rest_upload_hash_mismatch":  # 412: damaged on its way
+        return False, False, ""
+    if code.startswith("rest_upload_"):  # whatever the status: a refused type is answered with 500
         return True, False, ""
     if code == "rest_no_route":
         return (
