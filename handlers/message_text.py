@@ -14,9 +14,11 @@ from traceback import extract_tb
 
 from jinja2 import BaseLoader, DictLoader, PackageLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 from markupsafe import Markup, escape
 
 from service.domain.delivery import DeliveryFailed, Links, Publication, Scene, StoryFacts, Video
+from service.problems import hint
 
 Values = Mapping[str, object]
 
@@ -158,11 +160,26 @@ def _read(path: Path) -> str:
         ) from error
 
 
+class _Unknown(StrictUndefined):
+    """A name that there is not: Jinja's message names our classes, people want the nearest right name."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        name = self._undefined_name
+        if self._undefined_hint or not isinstance(name, str):
+            return super()._undefined_message
+        owner = SAMPLE if self._undefined_obj is missing else self._undefined_obj
+        known = [str(each) for each in (owner if isinstance(owner, Mapping) else dir(owner))]
+        return f"there is no {name!r}{hint(name, [each for each in known if not each.startswith('_')])}"
+
+
 def sandbox(place: Place, loader: BaseLoader | None = None) -> ImmutableSandboxedEnvironment:
     """What templates are rendered in: sandboxed, strict about names, each value escaped for the place."""
     environment = ImmutableSandboxedEnvironment(
         loader=loader,
-        undefined=StrictUndefined,
+        undefined=_Unknown,
         autoescape=place in (Place.HTML, Place.BLOCKS),
         finalize=_finalizer(place),
         trim_blocks=True,

@@ -113,7 +113,10 @@ def test_marked_text_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("{{ story.titel }}", "titel"),
+        ("{{ story.titel }}", "mine, line 1 can't be rendered: there is no 'titel' (did you mean 'title'?)"),
+        ("{{ storry.title }}", "there is no 'storry' (did you mean 'story'?)"),
+        ("{{ story.snapshot.nothing }}", "there is no 'nothing';"),
+        ("{{ story.snapshot.titel }}", "there is no 'titel' (did you mean 'title'?)"),
         ("one\n{% for %}", "mine, line 2"),
         ("one\n\n{{ story.titel }}\n{{ nothing }}", "mine, line 3"),
         ("one\n{{ 1 / 0 }}", "mine, line 2"),
