@@ -17,7 +17,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from markupsafe import Markup, escape
 
-from service.domain.delivery import DeliveryFailed, Links, Publication, Scene, StoryFacts, Video
+from handlers.sample import NAME, STORY, VIDEO
+from service.domain.delivery import DeliveryFailed, Links, Publication, Scene, StoryFacts
 from service.problems import hint
 
 Values = Mapping[str, object]
@@ -234,22 +235,11 @@ def _units(text: str) -> int:
 
 
 SAMPLE: Values = {
-    "story": StoryFacts(
-        id="story-sample",
-        title="A sample",
-        idea="A lighthouse keeper finds a letter.",
-        aspect_ratio="16:9",
-        used_credits=150,
-        created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
-        revision=1,
-        language="English",
-        scenes=(Scene("The letter", "It came with the tide."),),
-        snapshot={"id": "story-sample", "title": "A sample", "status": "success", "aspect_ratio": "16:9"},
-    ),
-    "video": Video("0" * 64, 2_000_000, 15.0, 1280, 720),
+    "story": STORY,
+    "video": VIDEO,
     "links": Links("https://media.test/video", "https://media.test/poster", "https://media.test/captions"),
-    "route": "sample",
-    "destination": "sample",
+    "route": NAME,
+    "destination": NAME,
     "repeat": 0,
     "published_at": datetime(2026, 1, 2, 3, 10, tzinfo=UTC),
     "poster_cid": "poster@sample",

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.deliver import StoredFiles, media_links, story_facts
+from handlers.publications import StoredFiles, media_links, story_facts
 from handlers.routing_facts import routing_facts
-from handlers.sample import NAME, sample_facts, sample_publication
+from handlers.sample import NAME
+from handlers.sample_publication import sample_facts, sample_publication
 from service.domain.delivery import Publication, Video
 from service.domain.routing import Route, UnknownRoute, destinations_for, unmet
 from service.domain.states import StepKind

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 from relayed import KEY, World
 
-from handlers.sample import VIDEO, sample_publication
+from handlers.sample import VIDEO
+from handlers.sample_publication import sample_publication
 from service.cli.program import storyrelay
 from service.domain.delivery import DeliveryFailed, PreviewPart
 from service.domain.states import StoryState
