@@ -19,7 +19,16 @@ from nanio.auth.credentials import StaticCredentialResolver
 from nanio.config import Settings
 
 from service.connectors import ConnectorTools
-from service.domain.delivery import Links, Notice, Publication, Reference, Scene, StoryFacts, Video
+from service.domain.delivery import (
+    Links,
+    Notice,
+    Publication,
+    Reference,
+    Scene,
+    StoryFacts,
+    Video,
+    Withdrawal,
+)
 from service.outbound_http import HttpClient
 
 NOW = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
@@ -96,6 +105,18 @@ class Shelf:
             message_id=f"{message}-{repeat}" if repeat else message,
             repeat=repeat,
             published_at=NOW,
+            reference=dict(self.saved),
+            save=self.save,
+            check=lambda: None,
+        )
+
+    def withdrawal(self, **story: Any) -> Withdrawal:
+        return Withdrawal(
+            story=replace(STORY, **story),
+            destination="team",
+            key="storyrelay-1-team",
+            message_id="withdrawal-1",
+            at=NOW,
             reference=dict(self.saved),
             save=self.save,
             check=lambda: None,
