@@ -1,4 +1,4 @@
-"""Composes mails: text and HTML, the poster inline by its content id, the video attached (RFC 5322, RFC 2387)."""
+"""Composes mails: text and HTML, the poster inline by its content id (RFC 5322, RFC 2387), headers of lists."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
-_POLICY = policy.SMTP.clone(max_line_length=78)
+_POLICY = policy.SMTP.clone(max_line_length=78, cte_type="7bit")  # servers without 8BITMIME take it, too
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,21 @@ class Envelope:
     to: tuple[Address, ...]
     cc: tuple[Address, ...] = ()
     reply_to: Address | None = None
+
+    @property
+    def international(self) -> bool:
+        """Whether an address of it needs SMTPUTF8 (RFC 6531)."""
+        everyone = [self.sender, *self.to, *self.cc, *([self.reply_to] if self.reply_to else [])]
+        return not all(one.addr_spec.isascii() for one in everyone)
+
+
+@dataclass(frozen=True)
+class MailingList:
+    """What mail programs sort by (RFC 2919) and unsubscribe with (RFC 2369, RFC 8058)."""
+
+    id: str
+    unsubscribe: tuple[str, ...] = ()
+    one_click: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class Letter:
     text: str
     at: datetime
     html: str = ""
+    mailing_list: MailingList | None = None
 
 
 def address(text: str) -> Address:
@@ -51,7 +67,7 @@ def address(text: str) -> Address:
 
 def compose(envelope: Envelope, letter: Letter) -> EmailMessage:
     """The mail, equal for equal letters but for the boundaries of its parts."""
-    message = EmailMessage(policy=_POLICY)
+    message = EmailMessage(policy=_POLICY.clone(utf8=True) if envelope.international else _POLICY)
     message["From"] = envelope.sender
     message["To"] = envelope.to
     if envelope.cc:
@@ -64,10 +80,20 @@ def compose(envelope: Envelope, letter: Letter) -> EmailMessage:
     if letter.thread:
         message["References"] = message_id(letter.thread, envelope.sender)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps vacation replies away
+    if letter.mailing_list is not None:
+        _add_list(message, letter.mailing_list)
     message.set_content(letter.text + "\n")
     if letter.html:
         message.add_alternative(letter.html, subtype="html")
     return message
+
+
+def _add_list(message: EmailMessage, mailing_list: MailingList) -> None:
+    message["List-Id"] = f"<{mailing_list.id}>"
+    if mailing_list.unsubscribe:
+        message["List-Unsubscribe"] = ", ".join(f"<{one}>" for one in mailing_list.unsubscribe)
+    if mailing_list.one_click:
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
 
 def _plain_words(subject: str) -> str:
@@ -84,15 +110,21 @@ def add_poster(message: EmailMessage, jpeg: bytes, cid: str) -> None:
     html.add_related(jpeg, "image", "jpeg", cid=f"<{cid}>", disposition="inline", filename="poster.jpg")
 
 
-def add_video(message: EmailMessage, mp4: bytes, name: str) -> None:
-    """Attaches the video under a file name made of what the story is called."""
+def file_name(name: str) -> str:
+    """A file name for the video, made of what the story is called."""
     stem = _UNSAFE.sub("-", name).strip("-")[:60] or "video"
-    message.add_attachment(mp4, maintype="video", subtype="mp4", filename=f"{stem}.mp4")
+    return f"{stem}.mp4"
 
 
 def message_id(about: str, sender: Address) -> str:
     """The Message-ID that belongs to one message of ours: a repeat has the same."""
     return f"<{hashlib.sha256(about.encode()).hexdigest()[:40]}@{sender.domain}>"
+
+
+def list_id(destination: str, sender: Address) -> str:
+    """The List-Id of a destination that is given none, in the sender's own name space (RFC 2919 §3)."""
+    name = _UNSAFE.sub("-", destination).strip("-").lower() or "stories"
+    return f"{name}.storyrelay.{sender.domain}"
 
 
 def specs(addresses: Sequence[Address]) -> tuple[str, ...]:

@@ -1,118 +1,108 @@
-"""One SMTP conversation: connecting, logging in, handing over a mail, and what became of each recipient."""
+"""One SMTP conversation: connecting, logging in, handing over a mail, and what was said to each recipient."""
 
 import smtplib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from email.message import EmailMessage
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from handlers.connectors.answers import excerpt
+from handlers.connectors.email_wire import Wire
+from handlers.connectors.smtp_login import Login
+from handlers.connectors.smtp_outcome import Outcome, asked_wait
 from handlers.connectors.trust import trusting
-from service.domain.delivery import DeliveryFailed, Publication, Published, Reference
+from service.domain.delivery import DeliveryFailed
 
 _LOGIN_REPLIES = frozenset({530, 534, 535, 538})
 """Login needed, mechanism too weak, wrong login, encryption needed (RFC 4954 §6)."""
+_TOO_LARGE = ("5.3.4", "5.2.3")
+"""Larger than the server, or than the mailbox, takes (RFC 3463 §3.3, §3.4)."""
+_USED_UP = "5.4.5"
+"""Google's word for a sender's daily limit: tomorrow the same mail passes."""
 
 Replies = Mapping[str, tuple[int, bytes]]
-"""What the server said to each recipient that it refused: code and text, as smtplib gives them."""
+"""What the server said to each recipient that it refused: code and text."""
 
 
 @dataclass(frozen=True)
 class MailServer:
-    """A server and how to log in there; as text it is `host:port`. `timeout` in seconds for each exchange."""
+    """A server and how to log in there; as text it is `user at host:port`.
+
+    `timeout` in seconds for each exchange, `data_timeout` for the answer to a whole mail.
+    """
 
     host: str
     port: int
     security: str
     ca_file: Path | None
-    username: str | None
-    password: SecretStr | None
+    login: Login | None
     timeout: float
+    data_timeout: float
 
     def __str__(self) -> str:
-        user = f"{self.username} at " if self.username else ""
+        user = f"{self.login.username} at " if self.login else ""
         return f"{user}{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A message and the addresses of its SMTP envelope, which alone decide who gets it."""
+    """A mail's bytes and the addresses of its SMTP envelope, which alone decide who gets it.
 
-    message: EmailMessage
+    `id` is given back in bounces (RFC 3461, ENVID). `check` raises when sending must stop.
+    """
+
+    wire: Wire
     sender: str
     to: tuple[str, ...]
+    id: str
+    check: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a message so far, by recipient: who has it, and who was refused for good or for now."""
+Dial = Callable[[MailServer], smtplib.SMTP]
+"""Connects to a server."""
 
-    message_id: str = ""
-    sent: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
-    deferred: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, publication: Publication) -> "Outcome":
-        """What earlier attempts at this message saved."""
-        reference, message_id = publication.reference, publication.message_id
-        if reference.get("message_id") != message_id:
-            return cls(message_id)
-        return cls(message_id, tuple(reference.get("sent") or ()), dict(reference.get("refused") or {}))
+class TooLarge(DeliveryFailed):
+    """The server takes no mail of this size."""
 
-    def reference(self) -> Reference:
-        """What to remember for the next attempt."""
-        return {"message_id": self.message_id, "sent": list(self.sent), "refused": dict(self.refused)}
 
-    def remaining(self, everyone: Sequence[str]) -> tuple[str, ...]:
-        """Who has neither got it nor been refused for good."""
-        return tuple(one for one in everyone if one not in self.sent and one not in self.refused)
-
-    def then(self, later: "Outcome") -> "Outcome":
-        """The outcome after one more attempt."""
-        sent, refused = (*self.sent, *later.sent), {**self.refused, **later.refused}
-        return Outcome(self.message_id, sent, refused, later.deferred)
-
-    def published(self, everyone: Sequence[str]) -> Published:
-        """The result when it is one. Raises DeliveryFailed while some are deferred, or when nobody took it."""
-        if self.deferred:
-            others = f"; {len(self.sent)} of {len(everyone)} have it" if self.sent else ""
-            raise DeliveryFailed(f"not taken for now: {_said(self.deferred)}{others}")
-        if not self.sent:
-            raise DeliveryFailed(f"every recipient was refused: {_said(self.refused)}", permanent=True)
-        refused = f"; refused: {_said(self.refused)}" if self.refused else ""
-        return Published(remark=f"sent to {len(self.sent)}{refused}", reference=self.reference())
+def dial(server: MailServer) -> smtplib.SMTP:
+    """Connects; with `security` tls the whole conversation is encrypted. Raises OSError, smtplib.SMTPException."""
+    if server.security == "tls":
+        return smtplib.SMTP_SSL(
+            server.host, server.port, timeout=server.timeout, context=trusting(server.ca_file)
+        )
+    return smtplib.SMTP(server.host, server.port, timeout=server.timeout)
 
 
 @contextmanager
-def session(server: MailServer) -> Iterator[smtplib.SMTP]:
+def session(server: MailServer, connect: Dial = dial) -> Iterator[smtplib.SMTP]:
     """Connects, secures, logs in, and says goodbye after the block. Raises DeliveryFailed."""
-    with _translated(server):
-        smtp = _connected(server)
+    smtp = _entered(server, connect)
     try:
-        with _translated(server):
-            _enter(smtp, server)
         yield smtp
     finally:
-        with suppress(smtplib.SMTPException, OSError):  # a rude goodbye changes nothing that was done
-            smtp.quit()
-        smtp.close()
+        _leave(smtp)
 
 
 def transmit(smtp: smtplib.SMTP, server: MailServer, mail: Mail) -> Outcome:
-    """Hands a mail over. Raises DeliveryFailed when nobody can have got it or nobody knows."""
+    """Hands a mail over. Raises DeliveryFailed when nobody can have got it or nobody knows, TooLarge."""
     with _translated(server):
-        try:
-            refused = smtp.send_message(mail.message, mail.sender, list(mail.to))
-        except smtplib.SMTPRecipientsRefused as error:
-            refused = error.recipients
-        _raise_if_login(refused)
-    never = {one: _reply(*reply) for one, reply in refused.items() if reply[0] >= 500}
-    deferred = {one: _reply(*reply) for one, reply in refused.items() if reply[0] < 500}
+        _envelope_from(smtp, mail)
+        refused = _envelope_to(smtp, mail)
+        if len(refused) < len(mail.to):
+            _data(smtp, server, mail)
+        else:
+            smtp.rset()
+    never = {one: _reply(*reply) for one, reply in refused.items() if _for_good(*reply)}
+    deferred = {one: _reply(*reply) for one, reply in refused.items() if not _for_good(*reply)}
     return Outcome("", tuple(one for one in mail.to if one not in refused), never, deferred)
+
+
+def reset(smtp: smtplib.SMTP, server: MailServer) -> None:
+    """Ends a mail that was refused, so that another may begin. Raises DeliveryFailed."""
+    with _translated(server):
+        smtp.rset()
 
 
 def size_limit(smtp: smtplib.SMTP) -> int | None:
@@ -121,20 +111,78 @@ def size_limit(smtp: smtplib.SMTP) -> int | None:
     return int(said[0]) or None if said and said[0].isdigit() else None
 
 
-def _connected(server: MailServer) -> smtplib.SMTP:
-    if server.security == "tls":
-        return smtplib.SMTP_SSL(
-            server.host, server.port, timeout=server.timeout, context=trusting(server.ca_file)
-        )
-    return smtplib.SMTP(server.host, server.port, timeout=server.timeout)
+def _entered(server: MailServer, connect: Dial) -> smtplib.SMTP:
+    try:
+        return _logged_in(server, connect)
+    except DeliveryFailed as error:
+        if not error.refused or server.login is None or not server.login.renew():
+            raise
+    return _logged_in(server, connect)  # on a new connection: some servers end one whose login failed
 
 
-def _enter(smtp: smtplib.SMTP, server: MailServer) -> None:
-    if server.security == "starttls":
-        smtp.starttls(context=trusting(server.ca_file))
-    smtp.ehlo_or_helo_if_needed()
-    if server.username is not None and server.password is not None:
-        smtp.login(server.username, server.password.get_secret_value())
+def _logged_in(server: MailServer, connect: Dial) -> smtplib.SMTP:
+    with _translated(server):
+        smtp = connect(server)
+        try:
+            if server.security == "starttls":
+                smtp.starttls(context=trusting(server.ca_file))
+            smtp.ehlo_or_helo_if_needed()
+            if server.login is not None:
+                server.login.enter(smtp)
+        except BaseException:
+            _leave(smtp)
+            raise
+        return smtp
+
+
+def _leave(smtp: smtplib.SMTP) -> None:
+    with suppress(smtplib.SMTPException, OSError):  # a rude goodbye changes nothing that was done
+        smtp.quit()
+    smtp.close()
+
+
+def _envelope_from(smtp: smtplib.SMTP, mail: Mail) -> None:
+    options = []
+    if smtp.has_extn("size"):
+        options.append(f"SIZE={mail.wire.size}")
+    if not all(one.isascii() for one in (mail.sender, *mail.to)):
+        options.append("SMTPUTF8")  # smtplib refuses it where the server has no such extension
+    if smtp.has_extn("dsn"):
+        options += ["RET=HDRS", f"ENVID={_xtext(mail.id)}"]
+    code, text = smtp.mail(mail.sender, options)
+    if code != 250:
+        raise smtplib.SMTPSenderRefused(code, text, mail.sender)
+
+
+def _envelope_to(smtp: smtplib.SMTP, mail: Mail) -> Replies:
+    options = ["NOTIFY=FAILURE,DELAY"] if smtp.has_extn("dsn") else []
+    refused = {}
+    for one in mail.to:
+        code, text = smtp.rcpt(one, options)
+        if code == 421 or code in _LOGIN_REPLIES:  # said of the whole conversation, not of this recipient
+            raise smtplib.SMTPResponseException(code, text)
+        if code not in (250, 251):
+            refused[one] = (code, text)
+    return refused
+
+
+def _data(smtp: smtplib.SMTP, server: MailServer, mail: Mail) -> None:
+    code, text = smtp.docmd("DATA")
+    if code != 354:
+        raise smtplib.SMTPDataError(code, text)
+    try:
+        for chunk in mail.wire.chunks():
+            mail.check()
+            smtp.send(chunk)
+    except BaseException:
+        smtp.close()  # before the final dot, so that the server throws away what it has
+        raise
+    smtp.send(b".\r\n")
+    if smtp.sock is not None:
+        smtp.sock.settimeout(server.data_timeout)
+    code, text = smtp.getreply()
+    if code != 250:
+        raise smtplib.SMTPDataError(code, text)
 
 
 @contextmanager
@@ -142,7 +190,7 @@ def _translated(server: MailServer) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPResponseException as error:
-        raise _failure(server, error.smtp_code, error.smtp_error) from error
+        raise _failure(server, error) from error
     except smtplib.SMTPNotSupportedError as error:
         raise DeliveryFailed(
             f"{server}: {error}; see the options security and username", refused=True
@@ -151,17 +199,28 @@ def _translated(server: MailServer) -> Iterator[None]:
         raise DeliveryFailed(f"{server}: {_reason(error)}") from error
 
 
-def _failure(server: MailServer, code: int, text: bytes | str) -> DeliveryFailed:
-    said = f"{server} answered {_reply(code, text)}"
+def _failure(server: MailServer, error: smtplib.SMTPResponseException) -> DeliveryFailed:
+    code, reply = error.smtp_code, _reply(error.smtp_code, error.smtp_error)
+    said = f"{server} answered {reply}"
     if code in _LOGIN_REPLIES:
-        return DeliveryFailed(f"{said}; see username and password", refused=True)
-    return DeliveryFailed(said, permanent=code >= 500)
+        hint = server.login.hint if server.login else _NO_LOGIN
+        return DeliveryFailed(f"{said}; {hint}", refused=True)
+    if not _for_good(code, error.smtp_error):
+        return DeliveryFailed(said, retry_after=asked_wait(reply))
+    if code == 552 or reply.split(" ")[1].startswith(_TOO_LARGE):
+        return TooLarge(said, permanent=True)
+    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError):
+        return DeliveryFailed(f"{said}; it wants no mails of this machine at all", refused=True)
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return DeliveryFailed(f"{said}; see the options from and bounces_to", refused=True)
+    return DeliveryFailed(said, permanent=True)
 
 
-def _raise_if_login(refused: Replies) -> None:
-    for code, text in refused.values():
-        if code in _LOGIN_REPLIES:
-            raise smtplib.SMTPResponseException(code, text)
+_NO_LOGIN = "it wants a login: see username and password, or oauth2"
+
+
+def _for_good(code: int, text: bytes | str) -> bool:
+    return code >= 500 and _USED_UP not in _reply(code, text)
 
 
 def _reply(code: int, text: bytes | str) -> str:
@@ -172,5 +231,8 @@ def _reason(error: Exception) -> str:
     return excerpt((str(error) or type(error).__name__).encode())
 
 
-def _said(replies: Mapping[str, str]) -> str:
-    return ", ".join(f"{one} ({reply})" for one, reply in sorted(replies.items()))
+def _xtext(text: str) -> str:
+    """As RFC 3461 §4 writes what may hold any character."""
+    return "".join(
+        c if "!" <= c <= "~" and c not in "+=" else "".join(f"+{b:02X}" for b in c.encode()) for c in text
+    )
