@@ -3,14 +3,14 @@
 import errno
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from service.video_store.files import explained, make_folder, sync, sync_folder
 from service.video_store.keys import INCOMING, check_key
-from service.video_store.store import ObjectStore, Progress, Stored
+from service.video_store.store import NO_HEADERS, ObjectStore, Progress, Stored
 
 _CHUNK = 1024 * 1024
 _RENAMES = 5
@@ -29,6 +29,7 @@ class FolderStore(ObjectStore):
         path: Path,
         *,
         content_type: str,  # noqa: ARG002  # the port's; a file's name tells its type
+        headers: Mapping[str, str] = NO_HEADERS,  # noqa: ARG002  # the port's; a file has none
         move: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -49,6 +50,7 @@ class FolderStore(ObjectStore):
         data: bytes,
         *,
         content_type: str,  # noqa: ARG002  # the port's; a file's name tells its type
+        headers: Mapping[str, str] = NO_HEADERS,  # noqa: ARG002  # the port's; a file has none
     ) -> None:
         """See ObjectStore."""
         target = self._path(key)

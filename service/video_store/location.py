@@ -16,6 +16,7 @@ from service.video_store.store import ObjectStore
 _S3 = frozenset(
     {
         "access_key_id",
+        "checksum_algorithm",
         "endpoint",
         "region",
         "request_payer",

@@ -1,5 +1,6 @@
 """A store behind HTTP: Amazon S3 and what speaks like it, Google Cloud Storage, Azure, all through obstore."""
 
+import hashlib
 import io
 import os
 import re
@@ -18,7 +19,8 @@ from obstore.store import AzureStore, GCSStore, S3Store, from_url
 from service.video_store.errors import NotStored, StoreError, StoreFull
 from service.video_store.files import explained, make_folder
 from service.video_store.keys import check_key
-from service.video_store.store import ObjectStore, Progress, Stored
+from service.video_store.sent_bytes import SentBytes
+from service.video_store.store import NO_HEADERS, ObjectStore, Progress, Stored
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -61,20 +63,30 @@ class RemoteStore(ObjectStore):
         self._opened: _Backend | None = None
 
     def put_file(
-        self, key: str, path: Path, *, content_type: str, move: bool = False, progress: Progress | None = None
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str,
+        headers: Mapping[str, str] = NO_HEADERS,
+        move: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         """See ObjectStore; in parts of 8 MiB, of which few are in memory."""
+        kept = {**headers, "Content-Type": content_type}
         with explained("read", path), path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            self._put(key, file.read() if size <= _PART_BYTES else _parts(file, size, progress), content_type)
+            self._put(key, file.read() if size <= _PART_BYTES else _parts(file, size, progress), kept)
         if progress is not None:
             progress(size, size)
         if move:
             path.unlink()
 
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
+    def put_bytes(
+        self, key: str, data: bytes, *, content_type: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> None:
         """See ObjectStore."""
-        self._put(key, data, content_type)
+        self._put(key, data, {**headers, "Content-Type": content_type})
 
     def stat(self, key: str) -> Stored | None:
         """See ObjectStore."""
@@ -133,20 +145,34 @@ class RemoteStore(ObjectStore):
                 f"can't {action} {key} in {self.location}: {_said(error)}", error
             ) from error
 
-    def _put(self, key: str, data: bytes | Iterator[bytes], content_type: str) -> None:
+    def _put(self, key: str, data: bytes | Iterator[bytes], headers: dict[str, str]) -> None:
+        sent, body = _watched(data)
         try:
             with self.asked("store", key) as store:
-                obstore.put(
+                stored = obstore.put(
                     store,
                     key,
-                    data,
-                    attributes={"Content-Type": content_type},
-                    use_multipart=not isinstance(data, bytes),
+                    body,
+                    attributes=headers,
+                    use_multipart=not isinstance(body, bytes),
                     chunk_size=_PART_BYTES,
                     max_concurrency=_PARTS_AT_ONCE,
                 )
         except NotStored as error:
             raise StoreError(f"can't store {key}: {self.location} isn't there; make that bucket") from error
+        # Google's and Azure's tags say nothing of the bytes; other tags of S3 are those of encrypted objects
+        if isinstance(store, S3Store) and stored["e_tag"] != sent.etag:
+            self._read_back(key, sent)
+
+    def _read_back(self, key: str, sent: SentBytes) -> None:
+        with self.open(key) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        if found == sent.sha256:
+            return
+        self.delete(key)
+        raise StoreError(
+            f"{key} arrived damaged in {self.location} and was deleted: what is between here and there?"
+        )
 
     def _download(self, key: str, copy: Path) -> None:
         with self.open(key) as source, explained("write", copy):
@@ -193,6 +219,13 @@ class _Stream(io.RawIOBase):
         target[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
+
+
+def _watched(data: bytes | Iterator[bytes]) -> tuple[SentBytes, bytes | Iterator[bytes]]:
+    if isinstance(data, bytes):
+        return SentBytes(data), data
+    sent = SentBytes(part_bytes=_PART_BYTES)
+    return sent, sent.watched(data)
 
 
 def _parts(file: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:

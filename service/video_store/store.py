@@ -4,16 +4,19 @@ import os
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from service.video_store.errors import StoreError
 
 Progress = Callable[[int, int], None]
 """Told bytes done and bytes in all between the parts of a transfer; what it raises ends the transfer."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,25 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put_file(
-        self, key: str, path: Path, *, content_type: str, move: bool = False, progress: Progress | None = None
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str,
+        headers: Mapping[str, str] = NO_HEADERS,
+        move: bool = False,
+        progress: Progress | None = None,
     ) -> None:
-        """Store a copy of the file, or with `move` the file itself, which is gone from `path` afterwards."""
+        """Store a copy of the file, or with `move` the file itself, which is gone from `path` afterwards.
+
+        `headers`: Cache-Control and Content-Disposition for those who fetch it, where the store can keep them.
+        """
 
     @abstractmethod
-    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
-        """Store the bytes."""
+    def put_bytes(
+        self, key: str, data: bytes, *, content_type: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> None:
+        """Store the bytes; the rest as in `put_file`."""
 
     @abstractmethod
     def stat(self, key: str) -> Stored | None:

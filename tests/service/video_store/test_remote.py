@@ -2,11 +2,15 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from damaging_proxy import BAD, GOOD, damaging_proxy
 
 from service.video_store import NotStored, StoreError, StoreFull, open_store
+from service.video_store.remote import RemoteStore
+from service.video_store.sent_bytes import SentBytes
 
 SECRET = "a-wrong-secret-that-nobody-may-see"
 
@@ -117,6 +121,57 @@ def test_a_server_that_is_down_is_worth_another_try(tmp_path):
         assert not caught.value.permanent
         assert not isinstance(caught.value, NotStored | StoreFull)
         assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("bytes_", [1000, 8 * 2**20, 8 * 2**20 + 1, 17 * 2**20])
+def test_what_arrives_damaged_is_noticed_and_deleted(s3, tmp_path, bytes_):
+    """The server of these tests takes any body for its signature, as others do."""
+    source = tmp_path / "source.mp4"
+    source.write_bytes((GOOD * (bytes_ // len(GOOD) + 1))[:bytes_])
+    straight = s3.open(tmp_path, prefix=f"/{tmp_path.name}")
+    with damaging_proxy(s3.endpoint) as endpoint:
+        store = replace(s3, endpoint=endpoint).open(tmp_path, prefix=f"/{tmp_path.name}")
+        with pytest.raises(StoreError, match=r"v\.mp4 arrived damaged in s3://shelf") as damaged:
+            store.put_file("v.mp4", source, content_type="video/mp4")
+        assert not damaged.value.permanent
+        with pytest.raises(StoreError, match=r"facts\.json arrived damaged"):
+            store.put_bytes("facts.json", GOOD, content_type="application/json")
+    assert straight.stat("v.mp4") is None
+    straight.put_file("v.mp4", source, content_type="video/mp4")
+    assert straight.read_bytes("v.mp4") == source.read_bytes()
+    assert BAD not in straight.read_bytes("v.mp4")
+
+
+def test_what_has_another_tag_is_read_back(s3, tmp_path, monkeypatch):
+    """As where a store encrypts with keys of its own: its tags say nothing of the bytes."""
+    monkeypatch.setattr(SentBytes, "etag", '"of an encrypted object"')
+    store = s3.open(tmp_path, prefix=f"/{tmp_path.name}")
+    store.put_bytes("facts.json", b"{}", content_type="application/json")
+    assert store.read_bytes("facts.json") == b"{}"
+
+
+@pytest.mark.parametrize("bytes_", [0, 1000, 8 * 2**20, 8 * 2**20 + 1, 16 * 2**20, 17 * 2**20])
+def test_the_expected_tag_is_what_the_server_makes(s3, tmp_path, sparse, bytes_, monkeypatch):
+    def read_back(_store, key, _sent):
+        raise AssertionError(f"{key} would be read back for nothing")
+
+    monkeypatch.setattr(RemoteStore, "_read_back", read_back)
+    store = s3.open(tmp_path, prefix=f"/{tmp_path.name}")
+    source = tmp_path / "source.bin"
+    source.write_bytes(bytes(range(256)) * (bytes_ // 256) + bytes(bytes_ % 256))
+    store.put_file("v.mp4", source, content_type="video/mp4")
+    assert store.stat("v.mp4").bytes == bytes_
+
+
+def test_headers_are_kept_for_those_who_fetch(s3, tmp_path, sparse):
+    store = s3.open(tmp_path, prefix=f"/{tmp_path.name}")
+    headers = {"Cache-Control": "public, max-age=60", "Content-Disposition": 'inline; filename="a.mp4"'}
+    store.put_bytes("small", b"x", content_type="video/mp4", headers=headers)
+    store.put_file("large", sparse(9 * 2**20), content_type="video/mp4", headers=headers)
+    for key in ("small", "large"):
+        with urllib.request.urlopen(store.presigned_url(key, 60)) as answer:
+            kept = {name: answer.headers[name] for name in headers}
+            assert (kept, answer.headers["Content-Type"]) == (headers, "video/mp4")
 
 
 def test_a_writer_that_is_killed_half_way_leaves_no_object(s3, tmp_path, sparse):
