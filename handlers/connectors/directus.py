@@ -7,6 +7,7 @@ Nothing needs to be remembered: what an earlier attempt or revision made is foun
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, urlsplit
 
@@ -35,7 +36,8 @@ class DirectusOptions(ConnectorOptions):
     """`token` is a user's static token; `fields` are templates; `key_field` is unique and holds our key.
 
     `status` is written into `status_field` when the item is created, and left to people from then on.
-    `upload_limit` in bytes: a larger video is linked. `folder` is the id of a folder for the files.
+    `upload_limit` in bytes: a larger video is linked. `folder` is the id of a folder for the files. `page` is a
+    template of the address where people see the story. `ca_file` holds the certificate authority of a private server.
     """
 
     url: Annotated[HttpUrl, AfterValidator(lambda url: url.rstrip("/"))]
@@ -48,6 +50,8 @@ class DirectusOptions(ConnectorOptions):
     status_field: str = Field(default="status", pattern=_NAME)
     folder: str | None = None
     upload_limit: int | None = Field(default=None, ge=0)
+    page: str | None = None
+    ca_file: Path | None = None
 
     @model_validator(mode="after")
     def _own_fields(self) -> "DirectusOptions":
@@ -66,7 +70,9 @@ class DirectusConnector:
         self._options = options
         self._tools = tools
         self._table = FieldTable(options.fields)
-        self._api = DirectusApi(options.url, options.token.get_secret_value(), tools)
+        self._page = None if options.page is None else FieldTable({"page": options.page})
+        ca_file = None if options.ca_file is None else tools.base / options.ca_file
+        self._api = DirectusApi(options.url, options.token.get_secret_value(), tools, ca_file)
         self._items = f"/items/{options.collection}"
 
     def publish(self, publication: Publication) -> Published:
@@ -79,10 +85,11 @@ class DirectusConnector:
         publication.check()
         item = self._update(found[0], fields) if found else self._create(publication.key, fields)
         files.remove(keep=media)
-        remarks = [*files.remarks, *_dropped(fields, item)]
+        remarks = [*files.remarks, *_dropped(fields, item), *self._doubles(found)]
         number = item.get(self._options.primary_key)
         reference = {"item": number, "video": media.video, "poster": media.poster}
-        return Published(url=self._address(number), remark="; ".join(remarks), reference=reference)
+        url = self._address(publication, media, number)
+        return Published(url=url, remark="; ".join(remarks), reference=reference)
 
     def withdraw(self, withdrawal: Withdrawal) -> Published:
         """Deletes the item, then its files: those of an item that stands can't be deleted."""
@@ -90,10 +97,11 @@ class DirectusConnector:
         found = self._find(withdrawal.key)
         for number in found:
             self._delete(number)
-        removed = DirectusFiles(self._api, withdrawal.key).remove()
-        if not found and not removed:
+        files = DirectusFiles(self._api, withdrawal.key)
+        if not found and not files.found:
             return Published(remark="was gone already")
-        return Published(remark=f"deleted the item and {removed} files")
+        removed = files.remove()
+        return Published(remark="; ".join([f"deleted the item and {removed} files", *files.remarks]))
 
     def preview(self, publication: Publication) -> Sequence[PreviewPart]:
         """The item as JSON, with the ids that the files would have."""
@@ -162,9 +170,19 @@ class DirectusConnector:
     def _delete(self, number: Any) -> None:
         self._api.delete(f"{self._items}/{quote(str(number), safe='')}")
 
-    def _address(self, number: Any) -> str:
-        """Where people with a login see the item."""
+    def _address(self, publication: Publication, media: Media, number: Any) -> str:
+        """Where people see the story, if the operator says it, else where editors see the item."""
+        if self._page is not None:
+            return str(self._page.render_publication(publication, media)["page"])
         return f"{self._options.url}/admin/content/{self._options.collection}/{quote(str(number), safe='')}"
+
+    def _doubles(self, found: Sequence[Any]) -> list[str]:
+        others = ", ".join(map(str, found[1:]))
+        return (
+            [f"left alone: {others} with the same {self._options.key_field}; make it unique"]
+            if others
+            else []
+        )
 
     def _host(self) -> str:
         return str(urlsplit(self._options.url).hostname)

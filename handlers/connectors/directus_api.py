@@ -6,10 +6,11 @@ Reference: https://directus.io/docs/api; errors: https://directus.io/docs/guides
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from handlers.connectors.answers import answered, excerpt, unsent
+from handlers.connectors.answers import Unanswered, answered, excerpt, unsent
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed
 from service.outbound_http import (
@@ -37,6 +38,10 @@ class DirectusRefused(DeliveryFailed):
     about = ""
 
 
+class DirectusFault(Unanswered):
+    """Directus's own answer of 500: also where a file can't be deleted because an item has it."""
+
+
 @dataclass
 class DirectusApi:
     """A Directus at `url`, reached with a static token."""
@@ -44,6 +49,7 @@ class DirectusApi:
     url: str
     token: str = field(repr=False)
     tools: ConnectorTools
+    ca_file: Path | None = None
     _called: bool = False
 
     def get(self, path: str, **query: Any) -> Any:
@@ -75,7 +81,7 @@ class DirectusApi:
         if kind:
             headers["Content-Type"] = kind
         what = f"{method} {path.partition('?')[0]} at {urlsplit(self.url).hostname}"
-        request = Request(method, f"{self.url}{path}", headers, body, timeout=timeout)
+        request = Request(method, f"{self.url}{path}", headers, body, timeout=timeout, ca_file=self.ca_file)
         try:
             answer = self.tools.http.send(request)
         except OutboundError as error:
@@ -103,7 +109,8 @@ class DirectusApi:
             message += "; is the token option a user's static token, and the user active?"
         failed = answered(answer.status, message, answer.retry_after(self.tools.now()))
         if answer.status >= 500:
-            return failed
+            known = code == "INTERNAL_SERVER_ERROR"
+            return DirectusFault(message, retry_after=failed.retry_after) if known else failed
         refused = DirectusRefused(
             message, permanent=failed.permanent, refused=failed.refused, retry_after=failed.retry_after
         )

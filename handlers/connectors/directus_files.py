@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handlers.connectors.directus_api import DirectusApi, DirectusRefused
+from handlers.connectors.directus_api import DirectusApi, DirectusFault, DirectusRefused
 from handlers.connectors.field_table import Media
 from handlers.message_text import cut, line, size
 from service.domain.delivery import DeliveryFailed, Publication
@@ -59,11 +59,17 @@ class DirectusFiles:
     def remove(self, keep: Media | None = None) -> int:
         """Deletes the publication's files but those to keep; says how many. Raises DeliveryFailed."""
         kept = set() if keep is None else {keep.video, keep.poster}
-        gone = [one for one in self.found if one not in kept]
-        for one in gone:
-            self.api.delete(f"/files/{one}")
-            del self.found[one]
-        return len(gone)
+        return sum(self._delete(one) for one in list(self.found) if one not in kept)
+
+    def _delete(self, file: str) -> bool:
+        """Whether it is gone: one that an editor put into another item stays, where that refers to it strictly."""
+        try:
+            self.api.delete(f"/files/{file}")
+        except DirectusFault:
+            self.remarks.append(f"Directus can't delete the file {file}: is it used elsewhere?")
+            return False
+        del self.found[file]
+        return True
 
     def _put(
         self,

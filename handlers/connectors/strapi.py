@@ -7,6 +7,7 @@ again afterwards: what turned up twice by then is removed. Nothing needs to be r
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -38,7 +39,8 @@ class StrapiOptions(ConnectorOptions):
     """`url` of the API; `token` is an API token; `collection` is the plural API id; `key_field` holds our key.
 
     `fields` are templates; `status` says whether each change is published. `upload_limit` in bytes: a larger video
-    is linked.
+    is linked. `page` is a template of the address where people see the story. `ca_file` holds the certificate
+    authority of a private server.
     """
 
     url: Annotated[HttpUrl, AfterValidator(_api_url)]
@@ -48,6 +50,8 @@ class StrapiOptions(ConnectorOptions):
     fields: dict[str, JsonValue] = Field(min_length=1)
     status: Literal["draft", "published"] = "published"
     upload_limit: int | None = Field(default=None, ge=0)
+    page: str | None = None
+    ca_file: Path | None = None
 
     @model_validator(mode="after")
     def _own_fields(self) -> "StrapiOptions":
@@ -65,7 +69,9 @@ class StrapiConnector:
         self._options = options
         self._tools = tools
         self._table = FieldTable(options.fields)
-        self._api = StrapiApi(options.url, options.token.get_secret_value(), tools)
+        self._page = None if options.page is None else FieldTable({"page": options.page})
+        ca_file = None if options.ca_file is None else tools.base / options.ca_file
+        self._api = StrapiApi(options.url, options.token.get_secret_value(), tools, ca_file)
         self._entries = f"/{options.collection}"
 
     def publish(self, publication: Publication) -> Published:
@@ -79,13 +85,13 @@ class StrapiConnector:
         publication.check()
         if found:
             self._update(found[0], fields)
-        else:
-            found = self._create(publication.key, fields)
-        files.remove(keep=media)
+        entry = found[0] if found else self._create(publication.key, fields)
+        if self._options.status == "published" or not self._is_published(publication.key):
+            files.remove(keep=media)
         remarks = [*files.remarks, *self._doubles(found)]
-        reference = {"entry": found[0], "video": media.video, "poster": media.poster}
-        address = f"{self._options.url}{self._entries}/{found[0]}"
-        return Published(url=address, remark="; ".join(remarks), reference=reference)
+        reference = {"entry": entry, "video": media.video, "poster": media.poster}
+        url = self._address(publication, media) or f"{self._options.url}{self._entries}/{entry}"
+        return Published(url=url, remark="; ".join(remarks), reference=reference)
 
     def withdraw(self, withdrawal: Withdrawal) -> Published:
         """Deletes the entry, draft and published, and its files."""
@@ -149,15 +155,15 @@ class StrapiConnector:
         ordered = sorted(rows, key=lambda row: (str(row.get("createdAt")), str(row["documentId"])))
         return [str(row["documentId"]) for row in ordered]
 
-    def _create(self, key: str, fields: Mapping[str, Any]) -> list[str]:
-        """Creates, and takes its entry back where another attempt was first; answers the ids, ours or that one's."""
+    def _create(self, key: str, fields: Mapping[str, Any]) -> str:
+        """Creates, and removes what another attempt made since we looked; the oldest stays, whoever looks."""
         made = _document(self._api.send("POST", self._written(self._entries), {"data": fields}))
-        found = self._find(key)
-        if not found or found[0] == made:
-            return found or [made]
-        self._api.delete(f"{self._entries}/{made}")
-        self._update(found[0], fields)
-        return [one for one in found if one != made]
+        oldest, *later = self._find(key) or [made]
+        for one in later:
+            self._api.delete(f"{self._entries}/{one}")
+        if oldest != made:
+            self._update(oldest, fields)
+        return oldest
 
     def _update(self, entry: str, fields: Mapping[str, Any]) -> None:
         self._api.send("PUT", self._written(f"{self._entries}/{entry}"), {"data": fields})
@@ -166,12 +172,19 @@ class StrapiConnector:
         """Without a status, Strapi publishes what it is given."""
         return f"{path}?status={self._options.status}"
 
+    def _is_published(self, key: str) -> bool:
+        """Whether people published the draft: what they show of it goes on needing the files of then."""
+        query = {f"filters[{self._options.key_field}][$eq]": key, "status": "published"}
+        return bool(self._api.get(self._entries, query)["data"])
+
+    def _address(self, publication: Publication, media: Media) -> str | None:
+        """Where people see the story, if the operator says it."""
+        return None if self._page is None else str(self._page.render_publication(publication, media)["page"])
+
     def _doubles(self, found: Sequence[str]) -> list[str]:
-        if len(found) < 2:
-            return []
-        return [
-            f"the entries {', '.join(found[1:])} have the same {self._options.key_field}: are they copies?"
-        ]
+        """An editor's copy of an entry has its key, too: it is not ours to remove."""
+        others = ", ".join(found[1:])
+        return [f"left alone: {others} with the same {self._options.key_field}"] if others else []
 
 
 def _document(answer: Any) -> str:

@@ -6,6 +6,7 @@ Reference: https://docs.strapi.io/cms/api/rest; files: https://docs.strapi.io/cm
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -43,6 +44,7 @@ class StrapiApi:
     url: str
     token: str = field(repr=False)
     tools: ConnectorTools
+    ca_file: Path | None = None
     _called: bool = False
 
     def get(self, path: str, query: Mapping[str, str]) -> Any:
@@ -77,7 +79,7 @@ class StrapiApi:
         if kind:
             headers["Content-Type"] = kind
         what = f"{method} {path.partition('?')[0]} at {urlsplit(self.url).hostname}"
-        request = Request(method, f"{self.url}{path}", headers, body, timeout=timeout)
+        request = Request(method, f"{self.url}{path}", headers, body, timeout=timeout, ca_file=self.ca_file)
         try:
             answer = self.tools.http.send(request)
         except OutboundError as error:
