@@ -4,66 +4,36 @@ Exactly once: names are decided by story and revision, each file is written whol
 comes last and says by size and SHA-256 what the video must be.
 """
 
-import json
-import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
+from urllib.parse import quote
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel
 
-from handlers.connectors.options import ConnectorOptions, HttpUrl
+from handlers.connectors.archive_folders import FolderName
+from handlers.connectors.archive_options import ArchiveOptions
+from handlers.connectors.archive_story import Recorded, as_json, recorded, story_json
+from handlers.message_text import cut, line
 from service.connectors import ConnectorTools
-from service.domain.delivery import DeliveryFailed, Notice, Publication, Published
-from service.video_store import StoreError, open_store, safe_segment
+from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
+from service.video_store import NotStored, StoreError, open_store, safe_segment
 
 JSON = "application/json"
 
+TYPES: Mapping[str, str] = {
+    "video.mp4": "video/mp4",
+    "poster.jpg": "image/jpeg",
+    "captions.vtt": "text/vtt",
+    "story.json": JSON,
+}
+"""The files of a story; story.json is written last and goes first."""
+
 _LEFT_OVER = 86_400.0
 """Seconds after which a temporary file in the archive belongs to nobody: no upload takes a day."""
-
-_SIGNED = re.compile(r"sig|token|expires|credential|key-pair|policy", re.IGNORECASE)
-"""What the queries of signed addresses have in common (S3, CloudFront, GCS, Azure, and the like)."""
-
-
-class ArchiveOptions(ConnectorOptions):
-    """`path`: a folder, relative to the configuration file, or `s3://bucket/prefix`; the rest is for S3.
-
-    Without keys, the AWS_* environment variables are used. `allow_http` permits an endpoint without TLS.
-    """
-
-    path: str = Field(min_length=1)
-    endpoint: HttpUrl | None = None
-    region: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: SecretStr | None = None
-    allow_http: bool = False
-
-    @model_validator(mode="after")
-    def _s3_options_need_s3(self) -> "ArchiveOptions":
-        extra = self.model_fields_set - {"path"}
-        if extra and not self.path.startswith("s3://"):
-            raise ValueError(f"{', '.join(sorted(extra))}: only with a path that starts with s3://")
-        if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError("access_key_id and secret_access_key belong together")
-        open_store(self.path, base=Path(), options=self.store_options())  # says what is wrong with the path
-        return self
-
-    def store_options(self) -> dict[str, str]:
-        """What the store is opened with."""
-        secret = self.secret_access_key
-        given = {
-            "endpoint": self.endpoint,
-            "region": self.region,
-            "access_key_id": self.access_key_id,
-            "secret_access_key": None if secret is None else secret.get_secret_value(),
-            "allow_http": "true" if self.allow_http else None,
-        }
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class ArchiveConnector:
@@ -72,124 +42,154 @@ class ArchiveConnector:
     Options: ClassVar[type[BaseModel]] = ArchiveOptions
 
     def __init__(self, options: ArchiveOptions, tools: ConnectorTools) -> None:
+        self._options = options
         self._tools = tools
-        self._store = open_store(options.path, base=tools.base, options=options.store_options())
+        self._folders = FolderName(options.key)
+        self.store = open_store(options.path, base=tools.base, options=options.store_options())
 
     def publish(self, publication: Publication) -> Published:
         """Writes what is not there yet; a wanted repeat writes all of it again."""
-        folder = _folder(publication)
+        folder = self._folders.of_revision(publication.story, publication.destination)
+        # before anything is written: a title in the key may change, and the folder must be found again
+        reference = {"folders": sorted({*publication.reference.get("folders", []), folder})}
+        if reference != publication.reference:
+            publication.save(reference)
         with _translated():
-            if publication.repeat == 0 and self._is_whole(folder, publication):
-                return Published(url=self._url(f"{folder}/video.mp4"), remark="was there already")
-        self._write(folder, publication)
-        return Published(url=self._url(f"{folder}/video.mp4"), remark=f"kept in {folder}")
+            there = self._recorded(folder)
+            _refuse_another_story(folder, there, publication)
+            if publication.repeat == 0 and self._is_whole(folder, there, publication):
+                return Published(self._url(f"{folder}/video.mp4"), "was there already", reference)
+        self._write(folder, publication, marked=there is not None)
+        return Published(self._url(f"{folder}/video.mp4"), f"kept in {folder}", reference)
+
+    def withdraw(self, withdrawal: Withdrawal) -> Published:
+        """Deletes the files of each revision, and nothing else that may lie beside them."""
+        named = self._folders.revisions(withdrawal.story, withdrawal.destination)
+        removed, others = [], []
+        for folder in sorted({*withdrawal.reference.get("folders", []), *named}):
+            withdrawal.check()
+            with _translated():
+                there = self._recorded(folder)
+                if there is not None and there.key != withdrawal.key:
+                    others.append(folder)
+                elif self._remove(folder) or there is not None:
+                    removed.append(folder)
+        said = [f"deleted {', '.join(removed)}" if removed else "was gone already"]
+        said += [f"{folder} is another destination's" for folder in others]
+        return Published(remark="; ".join(said))
+
+    def preview(self, publication: Publication) -> Sequence[PreviewPart]:
+        """The facts that would be written, and the names of all the files."""
+        folder = self._folders.of_revision(publication.story, publication.destination)
+        absent = {
+            "poster.jpg": publication.files.poster() is None,
+            "captions.vtt": publication.files.captions() is None,
+        }
+        keys = [f"{self.store.location}/{folder}/{name}" for name in TYPES if not absent.get(name)]
+        facts = story_json(publication, poster=not absent["poster.jpg"], captions=not absent["captions.vtt"])
+        return [PreviewPart("story.json", facts.decode()), PreviewPart("keys.txt", "\n".join(keys))]
 
     def notify(self, notice: Notice) -> Published:
         """Keeps the notice as `notices/<time>-<id>.json`."""
         key = f"notices/{notice.at:%Y-%m-%dT%H%M%SZ}-{safe_segment(notice.id)}.json"
         with _translated():
-            self._store.put_bytes(key, _json(asdict(notice)), content_type=JSON)
+            self.store.put_bytes(key, as_json(asdict(notice)), content_type=JSON)
         return Published(url=self._url(key))
 
     def check(self) -> str:
         """Writes a small object, reads it back and deletes it."""
         with _translated():
-            self._store.check()
-        return f"{self._store.location} can be written and read"
+            self.store.check()
+        return f"{self.store.location} can be written and read"
 
     def send_test(self) -> Published:
         """The same as `check`, with a file that says what it is."""
         key = f"storyrelay-test-{uuid.uuid4()}.json"
         with _translated():
-            self._store.put_bytes(key, _json({"test": self._tools.destination}), content_type=JSON)
-            self._store.delete(key)
-        return Published(remark=f"wrote {key} to {self._store.location} and removed it")
+            self.store.put_bytes(key, as_json({"test": self._tools.destination}), content_type=JSON)
+            self.store.delete(key)
+        return Published(remark=f"wrote {key} to {self.store.location} and removed it")
 
-    def _is_whole(self, folder: str, publication: Publication) -> bool:
-        there, video = self._store.stat(f"{folder}/video.mp4"), publication.video
-        if there is None or there.bytes != video.bytes or self._store.stat(f"{folder}/story.json") is None:
+    def _recorded(self, folder: str) -> Recorded | None:
+        try:
+            return recorded(self.store.read_bytes(f"{folder}/story.json"))
+        except NotStored:
+            return None
+
+    def _is_whole(self, folder: str, there: Recorded | None, publication: Publication) -> bool:
+        if there is None or there.video != (publication.video.bytes, publication.video.sha256):
             return False
-        return _recorded_video(self._store.read_bytes(f"{folder}/story.json")) == (video.bytes, video.sha256)
+        video = self.store.stat(f"{folder}/video.mp4")
+        return video is not None and video.bytes == publication.video.bytes
 
-    def _write(self, folder: str, publication: Publication) -> None:
-        story_json, files = f"{folder}/story.json", publication.files
+    def _write(self, folder: str, publication: Publication, *, marked: bool) -> None:
         with _translated():
-            self._store.clear_incoming(older_than=_LEFT_OVER)
-            if self._store.stat(story_json) is not None:
-                self._store.delete(
-                    story_json
-                )  # it marks wholeness, and the next writes break that for a while
-        publication.check()
+            self.store.clear_incoming(older_than=_LEFT_OVER)
+            if marked:  # it marks wholeness, and the next writes break that for a while
+                self.store.delete(f"{folder}/story.json")
         # what goes wrong in reading our own store is not the archive's fault: only its side is translated
-        with files.video() as path, _translated():
-            self._store.put_file(
-                f"{folder}/video.mp4", path, content_type="video/mp4", progress=lambda *_: publication.check()
-            )
-        poster, captions = files.poster(), files.captions()
+        with publication.files.video() as path:
+            self._put_file(folder, "video.mp4", path, publication)
+        poster, captions = publication.files.poster(), publication.files.captions()
         if poster is not None:
-            with poster as path, _translated():
-                self._store.put_file(f"{folder}/poster.jpg", path, content_type="image/jpeg")
-        facts = _facts(publication, poster=poster is not None, captions=captions is not None)
+            with poster as path:
+                self._put_file(folder, "poster.jpg", path, publication)
+        facts = story_json(publication, poster=poster is not None, captions=captions is not None)
+        if captions is not None:
+            self._put_text(folder, "captions.vtt", captions.encode())
+        self._put_text(folder, "story.json", facts)
+
+    def _put_file(self, folder: str, name: str, path: Path, publication: Publication) -> None:
+        publication.check()
+        headers = self._headers(publication.story.name if name == "video.mp4" else None)
         with _translated():
-            if captions is not None:
-                self._store.put_bytes(f"{folder}/captions.vtt", captions.encode(), content_type="text/vtt")
-            self._store.put_bytes(story_json, _json(facts), content_type=JSON)
+            self.store.put_file(
+                f"{folder}/{name}",
+                path,
+                content_type=TYPES[name],
+                headers=headers,
+                progress=lambda *_: publication.check(),
+            )
+
+    def _put_text(self, folder: str, name: str, data: bytes) -> None:
+        with _translated():
+            self.store.put_bytes(
+                f"{folder}/{name}", data, content_type=TYPES[name], headers=self._headers(None)
+            )
+
+    def _headers(self, title: str | None) -> dict[str, str]:
+        headers = {}
+        if self._options.cache_control is not None:
+            headers["Cache-Control"] = self._options.cache_control
+        if self._options.disposition is not None and title is not None:
+            headers["Content-Disposition"] = _disposition(self._options.disposition, title)
+        return headers
+
+    def _remove(self, folder: str) -> bool:
+        """Says whether a video was there; story.json goes first, for it marks wholeness."""
+        found = self.store.stat(f"{folder}/video.mp4") is not None
+        for name in reversed(tuple(TYPES)):
+            self.store.delete(f"{folder}/{name}")
+        return found
 
     def _url(self, key: str) -> str:
-        path = self._store.local_path(key)
-        return f"{self._store.location}/{key}" if path is None else path.absolute().as_uri()
+        path = self.store.local_path(key)
+        return f"{self.store.location}/{key}" if path is None else path.absolute().as_uri()
 
 
-def _folder(publication: Publication) -> str:
-    story = safe_segment(publication.story.id)
-    return story if publication.story.revision <= 1 else f"{story}/r{publication.story.revision}"
+def _disposition(kind: str, title: str) -> str:
+    """Content-Disposition with the title as the file's name, for old readers in ASCII (RFC 6266, RFC 8187)."""
+    name = cut(line(title), 100).replace("/", "-")
+    plain = "".join(one if one.isascii() and one.isalnum() else "-" for one in name).strip("-") or "video"
+    return f"{kind}; filename=\"{plain}.mp4\"; filename*=UTF-8''{quote(name, safe='')}.mp4"
 
 
-def _facts(publication: Publication, *, poster: bool, captions: bool) -> dict[str, Any]:
-    story = asdict(publication.story)
-    return {
-        "storyrelay": {
-            "key": publication.key,
-            "message_id": publication.message_id,
-            "route": publication.route,
-            "destination": publication.destination,
-            "published_at": publication.published_at,
-        },
-        "video": {"file": "video.mp4", **asdict(publication.video)},
-        "poster": {"file": "poster.jpg"} if poster else None,
-        "captions": {"file": "captions.vtt"} if captions else None,
-        "snapshot": _without_signatures(story.pop("snapshot")),
-        "story": story,
-    }
-
-
-def _without_signatures(value: Any) -> Any:
-    """A JSON value whose signed addresses have lost their query: an archive may be open to all."""
-    if isinstance(value, dict):
-        return {key: _without_signatures(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_signatures(item) for item in value]
-    if isinstance(value, str) and value.startswith(("http://", "https://")):
-        bare, _, query = value.partition("?")
-        return bare if _SIGNED.search(query) else value
-    return value
-
-
-def _recorded_video(story_json: bytes) -> tuple[int, str] | None:
-    """Size and SHA-256 of the video that story.json speaks of; None when it is not ours."""
-    try:
-        video = json.loads(story_json)["video"]
-        return int(video["bytes"]), str(video["sha256"])
-    except (ValueError, LookupError, TypeError):
-        return None
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=2, default=_plain).encode() + b"\n"
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else dict(value)  # type: ignore[call-overload]
+def _refuse_another_story(folder: str, there: Recorded | None, publication: Publication) -> None:
+    if there is not None and there.story_id != publication.story.id:
+        raise DeliveryFailed(
+            f"{folder} holds story {line(there.story_id)[:100]} already: let the option key name {{{{ story.id }}}}",
+            permanent=True,
+        )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from handlers.connectors.archive import ArchiveConnector, ArchiveOptions
+from handlers.message_text import clean
 from service.connectors import ConnectorTools, connector_class
 from service.domain.delivery import DeliveryFailed, Notice
 from service.video_store import ObjectStore, open_store
@@ -58,7 +59,7 @@ def test_keeps_files_and_facts(shelf: Any, place: ArchiveConnector, folder: Path
     assert (kept / "story.json").read_text().endswith("}\n"), "a text file, for tools that read lines"
     facts = json.loads((kept / "story.json").read_text())
     assert facts["video"]["sha256"] == shelf.sha256
-    assert facts["story"]["title"] == hostile
+    assert facts["story"]["title"] == clean(hostile)
     assert facts["snapshot"]["extra"] == [1, {"deep": True}]
     assert facts["storyrelay"]["message_id"] == "step-1"
     assert published.url is not None
