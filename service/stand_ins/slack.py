@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from service.stand_ins.slack_shapes import BOT, Answer, File, Message, SlackError
+from service.stand_ins.slack_uploads import Uploads
 from service.stand_ins.slack_workspace import Workspace
 
 SCOPES = ("chat:write", "files:write", "files:read", "channels:read", "channels:history")
@@ -42,9 +44,10 @@ class SlackFault:
 class SlackStandIn:
     """Listens on loopback while its `with` block is open.
 
-    `token`: the one that is right; `scopes`: what it may do; `channels`: names of public channels, with a `!`
-    before those that the bot is not in; `processing`: see `Workspace`; `folder`: gets the uploaded files.
+    `token`: the one that is right; `scopes`: what it may do; `channels`: see `Channels`; `processing`: see `Uploads`;
+    `folder`: gets the uploaded files. `limits`: how many calls of a method are answered in a minute.
     `calls` are the methods called so far with their arguments, without tokens; uploads count as `upload`.
+    `login`: the code by which the right token is refused (`token_expired`, …), empty: it is good.
     """
 
     def __init__(
@@ -57,7 +60,10 @@ class SlackStandIn:
         folder: Path | None = None,
         port: int = 0,
     ) -> None:
-        self.workspace = Workspace(channels, processing)
+        self.workspace = Workspace(channels, Uploads(processing))
+        self.login = ""
+        self.limits: dict[str, int] = {}
+        self._taken = defaultdict[str, list[float]](list)
         self.calls: list[tuple[str, Answer]] = []
         self.closing = threading.Event()
         self._token, self._scopes, self._folder = token, scopes, folder
@@ -82,18 +88,20 @@ class SlackStandIn:
     def messages(self) -> list[Message]:
         """What the channels show, replies in threads left out."""
         with self.workspace.lock:
-            return [m for m in self.workspace.messages if m.thread_ts in (None, m.ts)]
+            return [m for m in self.workspace.messages if not m.is_reply]
 
     @property
     def files(self) -> list[File]:
-        """What was uploaded and completed."""
+        """What was uploaded and completed, and is still there."""
         with self.workspace.lock:
-            return [file for file in self.workspace.files.values() if file.completed]
+            return [
+                file for file in self.workspace.uploads.files.values() if file.completed and not file.deleted
+            ]
 
     def replies(self, message: Message) -> list[Message]:
         """What is in the message's thread."""
         with self.workspace.lock:
-            return [m for m in self.workspace.messages if m.thread_ts == message.ts != m.ts]
+            return [m for m in self.workspace.messages if m.is_reply and m.thread_ts == message.ts]
 
     def fail_next(self, method: str, fault: SlackFault, *, times: int = 1) -> None:
         """The next calls of `method` (also `upload` and `webhook`) get `fault`."""
@@ -107,9 +115,23 @@ class SlackStandIn:
         return answer(environ, start)
 
     def _api(self, request: Request, method: str) -> Response:
+        wait = self._pause(method)
+        if wait:
+            answer = json.dumps({"ok": False, "error": "ratelimited"})
+            return Response(answer, 429, {"Retry-After": str(wait)}, mimetype="application/json")
         arguments = _arguments(request)
         token = arguments.pop("token", "") or request.headers.get("Authorization", "").removeprefix("Bearer ")
         return self._answered(request, method, arguments, lambda: self._called(method, token, arguments))
+
+    def _pause(self, method: str) -> int:
+        """Seconds till the method may be called again, 0: now."""
+        with self.workspace.lock:
+            now, taken = time.monotonic(), self._taken[method]
+            taken[:] = [at for at in taken if at > now - 60]
+            if len(taken) >= self.limits.get(method, 1_000_000):
+                return max(1, round(taken[0] + 60 - now))
+            taken.append(now)
+            return 0
 
     def _answered(
         self, request: Request, method: str, arguments: Answer, act: Callable[[], Answer]
@@ -142,6 +164,8 @@ class SlackStandIn:
             raise SlackError("not_authed")
         if token != self._token:
             raise SlackError("invalid_auth")
+        if self.login:
+            raise SlackError(self.login)
         if method not in _METHODS:
             raise SlackError("unknown_method", req_method=method)
         scope, act = _METHODS[method]
@@ -162,11 +186,11 @@ class SlackStandIn:
 
     def upload_url(self, arguments: Answer) -> Answer:
         """files.getUploadURLExternal."""
-        file = self.workspace.announce(arguments)
+        file = self.workspace.uploads.announce(arguments)
         return {"ok": True, "file_id": file.id, "upload_url": f"{self._root}/upload/v1/{file.id}?sig=secret"}
 
     def _upload(self, request: Request, rest: str) -> Response:
-        file = self.workspace.files.get(rest.removeprefix("v1/"))
+        file = self.workspace.uploads.files.get(rest.removeprefix("v1/"))
         if file is None or request.method != "POST":
             return Response("no such upload", 404)
         if "Authorization" in request.headers:
@@ -183,13 +207,7 @@ class SlackStandIn:
 
     def _received(self, request: Request, file: File) -> tuple[int, str]:
         received, digest = 0, hashlib.sha256()
-        target = (
-            Path("/dev/null")
-            if self._folder is None
-            else self._folder / f"{file.id}-{_UNSAFE.sub('_', file.name)}"
-        )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as out:
+        with self._target(file).open("wb") as out:
             while chunk := request.stream.read(256 * 1024):
                 received += len(chunk)
                 digest.update(chunk)
@@ -230,11 +248,13 @@ _METHODS: dict[str, tuple[str, Method]] = {
     "chat.delete": ("chat:write", lambda slack, given: slack.workspace.delete(given)),
     "chat.getPermalink": ("", lambda slack, given: slack.workspace.permalink(given)),
     "conversations.history": ("channels:history", lambda slack, given: slack.workspace.history(given)),
-    "conversations.info": ("channels:read", lambda slack, given: slack.workspace.channel_info(given)),
-    "conversations.list": ("channels:read", lambda slack, given: slack.workspace.channel_list(given)),
+    "conversations.replies": ("channels:history", lambda slack, given: slack.workspace.replies(given)),
+    "conversations.info": ("channels:read", lambda slack, given: slack.workspace.channels.info(given)),
+    "conversations.list": ("channels:read", lambda slack, given: slack.workspace.channels.list(given)),
     "files.getUploadURLExternal": ("files:write", SlackStandIn.upload_url),
     "files.completeUploadExternal": ("files:write", lambda slack, given: slack.workspace.complete(given)),
-    "files.info": ("files:read", lambda slack, given: slack.workspace.file_info(given)),
+    "files.info": ("files:read", lambda slack, given: slack.workspace.uploads.info(given)),
+    "files.delete": ("files:write", lambda slack, given: slack.workspace.delete_file(given)),
 }
 
 

@@ -11,6 +11,7 @@ Answer = dict[str, Any]
 
 MAX_METADATA = 8_000
 BOT = {"user": "U0STANDIN1", "bot_id": "B0STANDIN1", "app_id": "A0STANDIN1", "team": "T0STANDIN1"}
+SLACKBOT = {"user": "USLACKBOT"}
 
 
 class SlackError(Exception):
@@ -34,24 +35,45 @@ class Message:
     thread_ts: str | None = None
     files: list[str] = field(default_factory=list)
     edited: bool = False
+    broadcast: bool = False
+    author: Mapping[str, str] = field(default_factory=lambda: BOT)
+    tombstone: bool = False
 
     def shape(self, *, metadata: bool = True) -> Answer:
         """The message as the Web API gives it."""
-        shape: Answer = {"type": "message", "ts": self.ts, "text": self.text, "blocks": self.blocks, **BOT}
+        shape: Answer = {"type": "message", "ts": self.ts, "text": self.text, **self.author}
+        if self.tombstone:
+            return shape | {"subtype": "tombstone", "hidden": True, "thread_ts": self.ts}
+        shape["blocks"] = self.blocks
         if self.metadata and metadata:
             shape["metadata"] = self.metadata
         if self.thread_ts:
             shape["thread_ts"] = self.thread_ts
+        if self.broadcast:
+            shape["subtype"] = "thread_broadcast"
         if self.edited:
-            shape["edited"] = {"user": BOT["user"], "ts": self.ts}
+            shape["edited"] = {"user": self.author["user"], "ts": self.ts}
         if self.files:
             shape["files"] = [{"id": file} for file in self.files]
         return shape
 
+    @property
+    def is_reply(self) -> bool:
+        """Whether it stands in a thread, below another message."""
+        return self.thread_ts not in (None, self.ts)
+
+    def bury(self) -> None:
+        """What is left of a message that was deleted while it has replies."""
+        self.text, self.blocks, self.metadata, self.files = "This message was deleted.", [], None, []
+        self.author, self.tombstone, self.thread_ts = SLACKBOT, True, self.ts
+
 
 @dataclass
 class File:
-    """An upload: announced, then sent (`bytes`, `sha256`), then completed, and shared in channels by `ts`."""
+    """An upload: announced, then sent (`bytes`, `sha256`), then completed, and shared in channels by `ts`.
+
+    `deleted`: it leaves its messages, and is not found any more.
+    """
 
     id: str
     name: str
@@ -62,6 +84,7 @@ class File:
     completed: bool = False
     looks: int = 0
     shares: dict[str, list[Answer]] = field(default_factory=dict)
+    deleted: bool = False
 
 
 def check_metadata(metadata: Any) -> None:

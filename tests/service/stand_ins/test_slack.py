@@ -26,7 +26,9 @@ def client_of(slack: SlackStandIn, token: str | None = None, timeout: int = 10) 
 
 @pytest.fixture
 def slack(tmp_path: Path) -> Iterator[SlackStandIn]:
-    with SlackStandIn(channels=("general", "videos", "!secret"), folder=tmp_path / "files") as stand_in:
+    with SlackStandIn(
+        channels=("general", "videos", "!secret", "-old"), folder=tmp_path / "files"
+    ) as stand_in:
         yield stand_in
 
 
@@ -74,6 +76,9 @@ def test_posts_updates_and_deletes(slack: SlackStandIn, client: WebClient) -> No
     )
     client.chat_update(channel=posted["channel"], ts=posted["ts"], text="two", blocks=[section("two")])
     assert [(m.text, m.edited, m.metadata) for m in slack.messages] == [("two", True, METADATA)]
+    with pytest.raises(SlackApiError) as error:
+        client.chat_update(channel=posted["channel"], ts=posted["ts"], text="x" * 4001)
+    assert code_of(error) == "msg_too_long"
     link = client.chat_getPermalink(channel=posted["channel"], message_ts=posted["ts"])["permalink"]
     assert posted["channel"] in link
     client.chat_delete(channel=posted["channel"], ts=posted["ts"])
@@ -82,7 +87,12 @@ def test_posts_updates_and_deletes(slack: SlackStandIn, client: WebClient) -> No
 
 @pytest.mark.parametrize(
     ("channel", "code"),
-    [("#nowhere", "channel_not_found"), ("#secret", "not_in_channel"), ("", "invalid_arguments")],
+    [
+        ("#nowhere", "channel_not_found"),
+        ("#secret", "not_in_channel"),
+        ("#old", "is_archived"),
+        ("", "invalid_arguments"),
+    ],
 )
 def test_other_channels_are_refused(client: WebClient, channel: str, code: str) -> None:
     with pytest.raises(SlackApiError) as error:
@@ -94,7 +104,7 @@ def test_unknown_messages_and_methods_are_refused(client: WebClient) -> None:
     for act in (
         lambda: client.chat_update(channel="#videos", ts="1.000001", text="x"),
         lambda: client.chat_delete(channel="#videos", ts="1.000001"),
-        lambda: client.chat_postMessage(channel="#videos", text="x", thread_ts="1.000001"),
+        lambda: client.chat_getPermalink(channel="#videos", message_ts="1.000001"),
     ):
         with pytest.raises(SlackApiError) as error:
             act()
@@ -161,12 +171,14 @@ def test_history_pages_from_the_newest_and_shows_metadata_when_asked(client: Web
 
 
 def test_channels_are_listed_with_membership(client: WebClient) -> None:
-    pages = [page["channels"] for page in client.conversations_list(limit=2)]
+    pages = [page["channels"] for page in client.conversations_list(limit=2, exclude_archived=True)]
     assert [[(c["name"], c["is_member"]) for c in page] for page in pages] == [
         [("general", True), ("videos", True)],
         [("secret", False)],
     ]
     assert client.conversations_info(channel=pages[1][0]["id"])["channel"]["name"] == "secret"
+    everything = [one for page in client.conversations_list(limit=3) for one in page["channels"]]
+    assert [one["name"] for one in everything if one["is_archived"]] == ["old"]
     with pytest.raises(SlackApiError) as error:
         client.conversations_info(channel="C0NOWHERE")
     assert code_of(error) == "channel_not_found"
@@ -214,8 +226,109 @@ def test_uploads_must_keep_to_what_was_announced(slack: SlackStandIn, client: We
     assert code_of(error) == "file_not_found"
     with pytest.raises(SlackApiError) as error:
         client.files_getUploadURLExternal(filename="video.mp4", length=0)
-    assert code_of(error) == "invalid_arguments"
+    assert code_of(error) == "missing_argument"
+    slack.workspace.uploads.largest = 100
+    with pytest.raises(SlackApiError) as error:
+        client.files_getUploadURLExternal(filename="video.mp4", length=101)
+    assert code_of(error) == "file_upload_size_restricted"
     assert slack.files == []
+
+
+def test_threads_are_read_with_their_files(slack: SlackStandIn, client: WebClient) -> None:
+    root = client.chat_postMessage(channel="#videos", text="a story", metadata=METADATA)
+    where = {"channel": root["channel"], "ts": root["ts"]}
+    client.chat_postMessage(
+        channel="#videos", text="shown", thread_ts=root["ts"], reply_broadcast=True, metadata=METADATA
+    )
+    slack.workspace.say("#videos", "nice", root["ts"])
+    client.files_upload_v2(content=b"x", filename="video.mp4", channel=root["channel"], thread_ts=root["ts"])
+    first, later = (
+        client.conversations_replies(**where, include_all_metadata=True)["messages"] for _ in "12"
+    )
+    assert [m["text"] for m in first] == ["a story", "shown", "nice"]  # the file is worked up later
+    assert [[f["name"] for f in m.get("files", [])] for m in later] == [[], [], [], ["video.mp4"]]
+    assert later[0]["reply_count"] == 3
+    assert later[1]["metadata"] == METADATA
+    assert [later[0]["user"] == m["user"] for m in later] == [True, True, False, True]
+    pages = [page["messages"] for page in client.conversations_replies(**where, limit=3)]
+    assert [len(page) for page in pages] == [3, 1]
+    history = client.conversations_history(channel=root["channel"])["messages"]
+    assert [(m["text"], m.get("subtype")) for m in history] == [
+        ("shown", "thread_broadcast"),
+        ("a story", None),
+    ]
+    with pytest.raises(SlackApiError) as error:
+        client.conversations_replies(channel=root["channel"], ts="1.000001")
+    assert code_of(error) == "thread_not_found"
+
+
+def test_a_deleted_message_with_replies_leaves_a_tombstone(slack: SlackStandIn, client: WebClient) -> None:
+    root = client.chat_postMessage(channel="#videos", text="a story", metadata=METADATA)
+    reply = client.chat_postMessage(channel="#videos", text="more", thread_ts=root["ts"])
+    client.chat_delete(channel=root["channel"], ts=root["ts"])
+    (left,) = client.conversations_history(channel=root["channel"], include_all_metadata=True)["messages"]
+    assert (left["subtype"], left["user"], left["text"]) == (
+        "tombstone",
+        "USLACKBOT",
+        "This message was deleted.",
+    )
+    assert "metadata" not in left
+    client.chat_postMessage(channel="#videos", text="too late", thread_ts=root["ts"])
+    assert [m.text for m in slack.messages][1:] == ["too late"]
+    client.chat_delete(channel=root["channel"], ts=reply["ts"])
+    assert [m.text for m in slack.messages] == ["too late"]
+
+
+def test_files_are_deleted_with_the_messages_that_only_showed_them(
+    slack: SlackStandIn, client: WebClient
+) -> None:
+    channel = client.chat_postMessage(channel="#videos", text="a story")["channel"]
+    for comment in (None, "look"):
+        client.files_upload_v2(content=b"x", filename="a.mp4", channel=channel, initial_comment=comment)
+    assert len(slack.messages) == 3
+    for file in slack.files:
+        assert client.files_delete(file=file.id)["ok"]
+        for again in (client.files_delete, client.files_info):
+            with pytest.raises(SlackApiError) as error:
+                again(file=file.id)
+            assert code_of(error) == "file_deleted"
+    assert [m.text for m in slack.messages] == ["a story", "look"]
+    with pytest.raises(SlackApiError) as error:
+        client.files_delete(file="F0NOWHERE")
+    assert code_of(error) == "file_not_found"
+
+
+def test_messages_of_others_can_not_be_changed(slack: SlackStandIn, client: WebClient) -> None:
+    said = slack.workspace.say("#videos", "mine")
+    for act, code in (
+        (lambda: client.chat_update(channel=said.channel, ts=said.ts, text="x"), "cant_update_message"),
+        (lambda: client.chat_delete(channel=said.channel, ts=said.ts), "cant_delete_message"),
+    ):
+        with pytest.raises(SlackApiError) as error:
+            act()
+        assert code_of(error) == code
+
+
+@pytest.mark.parametrize("code", ["token_expired", "token_revoked", "account_inactive", "org_login_required"])
+def test_a_token_that_was_good_is_refused_by_name(slack: SlackStandIn, client: WebClient, code: str) -> None:
+    slack.login = code
+    for act in (client.auth_test, lambda: client.chat_postMessage(channel="#videos", text="x")):
+        with pytest.raises(SlackApiError) as error:
+            act()
+        assert code_of(error) == code
+
+
+def test_more_calls_than_a_minute_has_are_told_to_wait(slack: SlackStandIn, client: WebClient) -> None:
+    slack.limits = {"chat.postMessage": 2}
+    for text in "12":
+        client.chat_postMessage(channel="#videos", text=text)
+    with pytest.raises(SlackApiError) as error:
+        client.chat_postMessage(channel="#videos", text="3")
+    answer = error.value.response
+    assert (answer.status_code, answer["error"]) == (429, "ratelimited")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert client.auth_test()["ok"]
+    assert [m.text for m in slack.messages] == ["1", "2"]
 
 
 def test_incoming_webhooks(slack: SlackStandIn) -> None:
