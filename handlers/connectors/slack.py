@@ -4,13 +4,16 @@ Why the thread: `files.completeUploadExternal` can post a file together with blo
 id and takes no metadata, so a message made that way can neither be found again nor updated. A message by
 `chat.postMessage` has both, and a file can be put into its thread.
 
-Once, as far as Slack lets us look: the message carries our key as metadata, and after an unclear answer or a
-crash the channel is read back before anything is posted. The incoming-webhook form can't look: at least once.
+Once, as far as Slack lets us look: the message carries our key as metadata, and the channel is read back before
+anything is posted. The incoming-webhook form can't look, nor take anything back: at least once.
 
-Bot scopes: chat:write; files:write and files:read to upload; channels:history (groups:history for a private
-channel) to look; channels:read (groups:read) for `check`, or to look in a channel that is given by its name.
+Bot scopes: chat:write; files:write and files:read to upload and to remove uploads; channels:history
+(groups:history for a private channel) to look; channels:read (groups:read) for `check`, and to find the id of a
+channel that is given by its name: with its id that call is saved.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol
@@ -25,15 +28,21 @@ from handlers.connectors.slack_blocks import (
     SlackMessage,
     fallback,
     notice_blocks,
+    slack_image,
+    story_message,
     test_blocks,
+    web_image,
 )
-from handlers.connectors.slack_bot import SlackBot
+from handlers.connectors.slack_bot import SCOPES, UPLOAD_SCOPES, SlackBot
 from handlers.connectors.slack_files import SlackFiles
 from handlers.connectors.slack_incoming import IncomingWebhook
+from handlers.connectors.slack_notices import tell
 from handlers.connectors.slack_story import StoryInSlack, Uploads
+from handlers.connectors.slack_withdrawal import StoryOutOfSlack
 from handlers.message_text import MessageText, Place, values_of
 from service.connectors import ConnectorTools
-from service.domain.delivery import Notice, Publication, Published
+from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
+from service.domain.rates import Rate
 
 
 def _secret_url(url: SecretStr) -> SecretStr:
@@ -73,7 +82,11 @@ class _Form(Protocol):
 
     def publish(self, publication: Publication, facts: str) -> Published: ...
 
-    def tell(self, message: SlackMessage) -> Published: ...
+    def withdraw(self, withdrawal: Withdrawal) -> Published: ...
+
+    def preview(self, publication: Publication, facts: str) -> SlackMessage: ...
+
+    def tell(self, notice: Notice, message: SlackMessage) -> Published: ...
 
     def check(self) -> str: ...
 
@@ -84,6 +97,8 @@ class SlackConnector:
     """Posts each story to one channel."""
 
     Options: ClassVar[type[BaseModel]] = SlackOptions
+    default_rate: ClassVar[Rate] = Rate(1, 1.0)
+    """Slack's limit for messages to one channel (docs.slack.dev/apis/web-api/rate-limits)."""
 
     def __init__(self, options: SlackOptions, tools: ConnectorTools) -> None:
         override = None if options.template is None else tools.base / options.template
@@ -95,10 +110,21 @@ class SlackConnector:
         """Posts the story, or updates the message of an earlier revision."""
         return self._form.publish(publication, self._facts.render(values_of(publication)))
 
+    def withdraw(self, withdrawal: Withdrawal) -> Published:
+        """Removes the story's messages, its files, and what we said in its threads; replies of people stay."""
+        return self._form.withdraw(withdrawal)
+
+    def preview(self, publication: Publication) -> Sequence[PreviewPart]:
+        """The message as JSON, which Slack's Block Kit Builder shows, and the text of its notification."""
+        message = self._form.preview(publication, self._facts.render(values_of(publication)))
+        shown = json.dumps(vars(message), ensure_ascii=False, indent=2)
+        return [PreviewPart("message.json", shown), PreviewPart("notification.txt", message.text)]
+
     def notify(self, notice: Notice) -> Published:
-        """Posts the notice; a second attempt after an unclear answer posts it again."""
+        """Posts the notice, with a token into the thread of its story."""
         metadata = {"event_type": NOTICE_EVENT, "event_payload": {"id": notice.id, "kind": notice.kind}}
-        return self._form.tell(SlackMessage(fallback(notice.title), notice_blocks(notice), metadata))
+        message = SlackMessage(fallback(notice.title), notice_blocks(notice), metadata)
+        return self._form.tell(notice, message)
 
     def check(self) -> str:
         """Logs in, and looks whether scopes and membership suffice."""
@@ -115,9 +141,9 @@ def _form(options: SlackOptions, tools: ConnectorTools) -> _Form:
         return IncomingWebhook(options.webhook_url, options.timeout, tools)
     if options.token is None or options.channel is None:
         raise TypeError("the options were not validated")
-    api = SlackApi(options.token, options.api_url, options.timeout, tools.now)
+    api = SlackApi(options.token, options.api_url, options.timeout, tools)
     uploads = Uploads(options.upload != "link", options.upload == "video", options.upload_limit)
-    return _BotForm(SlackBot(api, options.channel), SlackFiles(api, tools.http), uploads, tools)
+    return _BotForm(SlackBot(api, options.channel), SlackFiles(api), uploads)
 
 
 @dataclass(frozen=True)
@@ -127,21 +153,26 @@ class _BotForm:
     bot: SlackBot
     files: SlackFiles
     uploads: Uploads
-    tools: ConnectorTools
 
     def publish(self, publication: Publication, facts: str) -> Published:
-        return StoryInSlack(
-            publication, self.bot, self.files, self.uploads, facts, self.tools.now()
-        ).publish()
+        return StoryInSlack(publication, self.bot, self.files, self.uploads, facts).publish()
 
-    def tell(self, message: SlackMessage) -> Published:
-        self.bot.post(message)
-        return Published()
+    def withdraw(self, withdrawal: Withdrawal) -> Published:
+        return StoryOutOfSlack(withdrawal, self.bot, self.files).withdraw()
+
+    def preview(self, publication: Publication, facts: str) -> SlackMessage:
+        image = web_image(publication.links.poster, publication.story)
+        if self.uploads.poster and publication.links.poster is not None:
+            image = slack_image("(the uploaded poster)", publication.story)
+        return story_message(publication, facts, image)
+
+    def tell(self, notice: Notice, message: SlackMessage) -> Published:
+        return tell(self.bot, notice, message)
 
     def check(self) -> str:
-        upload = {"files:write", "files:read"} if self.uploads.poster else set()
-        return self.bot.check(frozenset({"chat:write", "channels:read", "channels:history", *upload}))
+        return self.bot.check(SCOPES | (UPLOAD_SCOPES if self.uploads.poster else {}))
 
     def try_out(self, message: SlackMessage) -> Published:
+        self.bot.turn()
         self.bot.delete(self.bot.post(message))
         return Published(remark="posted a test message and removed it")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from handlers.message_text import clean, cut, line, mrkdwn, readable
 from service.domain.delivery import Notice, Publication, StoryFacts
@@ -16,6 +16,9 @@ Block = Mapping[str, Any]
 STORY_EVENT = "storyrelay_story"
 NOTICE_EVENT = "storyrelay_notice"
 TEST_EVENT = "storyrelay_test"
+EVENTS = frozenset({STORY_EVENT, NOTICE_EVENT, TEST_EVENT})
+_MOST_LINKS = 10
+_LONGEST_URL = 1000
 _HALF = re.compile(r"(<[^<>]*|&[a-z]{0,4})$")
 
 
@@ -28,16 +31,43 @@ class SlackMessage:
     metadata: Mapping[str, Any]
 
 
-def story_blocks(story: StoryFacts, facts: str, image: Block | None) -> list[Block]:
+def story_message(publication: Publication, facts: str, image: Block | None) -> SlackMessage:
     """The story's message. `facts` is mrkdwn; `image` comes from `slack_image` or `web_image`."""
-    shown = readable(story)
+    blocks = _story_blocks(publication, facts, image)
+    return SlackMessage(fallback(readable(publication.story).name), blocks, story_metadata(publication))
+
+
+def _story_blocks(publication: Publication, facts: str, image: Block | None) -> list[Block]:
+    shown = readable(publication.story)
     blocks: list[Block] = [_header(shown.name)]
     if shown.idea.strip() and shown.idea.strip() != shown.name:
         blocks.append(_plain(cut(shown.idea.strip(), 600)))
     blocks.append(
         {"type": "section", "text": {"type": "mrkdwn", "text": cut_mrkdwn(facts, 3000), "verbatim": True}}
     )
+    blocks += _elsewhere(publication)
     return blocks if image is None else [*blocks, image]
+
+
+def _elsewhere(publication: Publication) -> list[Block]:
+    """Links to the places that have the story already; their addresses are what those places said."""
+    links = [
+        f"<{_address(url)}|{mrkdwn(line(name))}>"
+        for name, url in publication.elsewhere.items()
+        if name != publication.destination
+        and url.startswith(("https://", "http://"))
+        and len(url) <= _LONGEST_URL
+    ]
+    shown = links[:_MOST_LINKS]
+    if not shown:
+        return []
+    text = {"type": "mrkdwn", "text": cut_mrkdwn("Also at " + " · ".join(shown), 3000), "verbatim": True}
+    return [{"type": "context", "elements": [text]}]
+
+
+def _address(url: str) -> str:
+    """A URL that can't leave the `<url|text>` that it stands in."""
+    return mrkdwn(quote(url, safe="%/:?#[]@!$&'()*+,;=~-._"))
 
 
 def notice_blocks(notice: Notice) -> list[Block]:
@@ -76,6 +106,7 @@ def story_metadata(publication: Publication) -> dict[str, Any]:
         "key": publication.key,
         "message_id": publication.message_id,
         "revision": publication.story.revision,
+        "story_id": publication.story.id,
     }
     return {"event_type": STORY_EVENT, "event_payload": payload}
 

@@ -3,27 +3,20 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from handlers.connectors.answers import answered, excerpt, unsent
-from handlers.connectors.slack_api import SlackApi, SlackFailed
+from handlers.connectors.slack_answers import SlackFailed
+from handlers.connectors.slack_api import SlackApi
 from handlers.connectors.slack_bot import Posted
-from service.outbound_http import FileBody, HttpClient, OutboundError, Request
+from service.outbound_http import FileBody, OutboundError, Request
 
-_LOOKS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Seconds between looks at an image that Slack is working up; it has no event for it."""
+LOOKS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between looks at a file that Slack is working up; it has no event for it."""
 _MIN_RATE = 50_000
 """Bytes a second: a slower upload is given up."""
-
-
-class Shared(Enum):
-    """Whether a file is in the channel: UNSEEN is a file that Slack has, but shows nowhere yet."""
-
-    YES = "yes"
-    UNSEEN = "unseen"
-    NO = "no"
+_GONE = ("file_not_found", "file_deleted")
 
 
 @dataclass(frozen=True)
@@ -31,13 +24,12 @@ class SlackFiles:
     """Uploads with flat memory: the bytes go by the outbound seam, for slack-sdk reads whole files into memory."""
 
     api: SlackApi
-    http: HttpClient
-    looks: Sequence[float] = _LOOKS
+    looks: Sequence[float] = LOOKS
 
     def send(self, path: Path, name: str) -> str:
         """Announces and sends a file; answers its id. Nobody sees it before `complete`."""
         size = path.stat().st_size
-        client = self.api.client
+        client, tools = self.api.client, self.api.tools
         announced = self.api.call(client.files_getUploadURLExternal, filename=name, length=size)
         request = Request(
             "POST",
@@ -47,12 +39,12 @@ class SlackFiles:
             timeout=60 + size / _MIN_RATE,
         )
         try:
-            answer = self.http.send(request)
+            answer = tools.http.send(request)
         except OutboundError as error:
             raise unsent(error, f"uploading {name} to Slack") from error
         if answer.status != 200:
             said = f"Slack answered the upload of {name} with {answer.status}: {excerpt(answer.body)}"
-            raise answered(answer.status, said)
+            raise answered(answer.status, said, answer.retry_after(tools.now()))
         return str(announced["file_id"])
 
     def complete(
@@ -68,23 +60,30 @@ class SlackFiles:
     def is_ready(self, file: str, check: Callable[[], None]) -> bool:
         """Waits, by default up to seven seconds, till Slack has worked an image up, which a block needs."""
         for pause in (*self.looks, 0):
-            if self._info(file).get("mimetype"):
-                return True
+            info = self.info(file)
+            if info is None or info.get("mimetype"):
+                return info is not None
             check()
             time.sleep(pause)
         return False
 
-    def shared(self, file: str, where: Posted) -> Shared:
-        """Whether the file is in the message's thread."""
+    def info(self, file: str) -> dict[str, Any] | None:
+        """What Slack says of a file, None where it has none of that id (any more)."""
         try:
-            shares = self._info(file).get("shares") or {}
+            info: dict[str, Any] = self.api.call(self.api.client.files_info, file=file)["file"]
         except SlackFailed as error:
-            if error.code not in ("file_not_found", "file_deleted"):
+            if error.code not in _GONE:
                 raise
-            return Shared.NO
-        in_channel = [one for kind in shares.values() for one in kind.get(where.channel, ())]
-        return Shared.YES if any(one.get("thread_ts") == where.ts for one in in_channel) else Shared.UNSEEN
-
-    def _info(self, file: str) -> dict[str, Any]:
-        info: dict[str, Any] = self.api.call(self.api.client.files_info, file=file)["file"]
+            return None
         return info
+
+    def delete(self, file: str) -> bool:
+        """Removes a file of ours wherever it is shown; says whether it was still there."""
+        self.api.turn()
+        try:
+            self.api.call(self.api.client.files_delete, file=file)
+        except SlackFailed as error:
+            if error.code not in _GONE:
+                raise
+            return False
+        return True

@@ -5,10 +5,9 @@ import json
 from pydantic import SecretStr
 
 from handlers.connectors.answers import answered, excerpt, unsent
-from handlers.connectors.slack_blocks import SlackMessage, fallback, story_blocks, story_metadata, web_image
-from handlers.message_text import readable
+from handlers.connectors.slack_blocks import SlackMessage, story_message, web_image
 from service.connectors import ConnectorTools
-from service.domain.delivery import DeliveryFailed, Publication, Published
+from service.domain.delivery import DeliveryFailed, Notice, Publication, Published, Withdrawal
 from service.outbound_http import OutboundError, Request, Response
 
 _GONE = frozenset(
@@ -26,28 +25,35 @@ class IncomingWebhook:
 
     def publish(self, publication: Publication, facts: str) -> Published:
         """Posts the story with links to its video."""
-        story = publication.story
-        image = web_image(publication.links.poster, story)
-        text, metadata = fallback(readable(story).name), story_metadata(publication)
+        image = web_image(publication.links.poster, publication.story)
         publication.check()
         try:
-            return self.tell(SlackMessage(text, story_blocks(story, facts, image), metadata))
+            return self._post(story_message(publication, facts, image))
         except DeliveryFailed as error:
             if image is None or not error.permanent:
                 raise
-        self.tell(SlackMessage(text, story_blocks(story, facts, None), metadata))
+        self._tools.pace()
+        self._post(story_message(publication, facts, None))
         return Published(remark="without the poster, which Slack could not fetch")
 
-    def tell(self, message: SlackMessage) -> Published:
-        """Posts a message."""
-        answer = self._send({**vars(message), "unfurl_links": False, "unfurl_media": False})
-        if answer.status != 200:
-            raise self._failure(answer)
-        return Published()
+    def withdraw(self, _withdrawal: Withdrawal) -> Published:
+        """Not to be done."""
+        raise DeliveryFailed(
+            "an incoming webhook can't remove messages: remove it by hand in Slack, or use a token and channel",
+            permanent=True,
+        )
+
+    def preview(self, publication: Publication, facts: str) -> SlackMessage:
+        """What `publish` would post."""
+        return story_message(publication, facts, web_image(publication.links.poster, publication.story))
+
+    def tell(self, _notice: Notice, message: SlackMessage) -> Published:
+        """Posts the notice; a second attempt after an unclear answer posts it again."""
+        return self._post(message)
 
     def try_out(self, message: SlackMessage) -> Published:
         """Posts a message, which stays."""
-        self.tell(message)
+        self._post(message)
         return Published(remark="posted a test message, which an incoming webhook can't remove")
 
     def check(self) -> str:
@@ -56,6 +62,12 @@ class IncomingWebhook:
         if answer.body.strip() not in (b"no_text", b"invalid_payload"):
             raise self._failure(answer)
         return "the incoming webhook exists"
+
+    def _post(self, message: SlackMessage) -> Published:
+        answer = self._send({**vars(message), "unfurl_links": False, "unfurl_media": False})
+        if answer.status != 200:
+            raise self._failure(answer)
+        return Published()
 
     def _send(self, message: dict[str, object]) -> Response:
         request = Request(

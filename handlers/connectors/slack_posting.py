@@ -1,8 +1,6 @@
 """How far the publication of one story in a channel has come; kept as the step's reference."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
 
 from service.domain.delivery import Publication, Reference
 
@@ -12,7 +10,7 @@ class Posting:
     """`ts` is the message's id once it is known, `written` says that it shows this revision.
 
     `asked_at` (seconds since 1970) is set while nobody knows whether the message was posted, `shared_at` alike
-    for the video in its thread. `poster` and `video` are ids of uploaded files.
+    for the video in its thread. `poster` and `video` are ids of uploaded files, `files` all of this story.
     """
 
     message_id: str
@@ -24,22 +22,21 @@ class Posting:
     video: str | None = None
     shared_at: float | None = None
     shared: bool = False
+    files: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, publication: Publication) -> "Posting":
         """What earlier attempts left. A revision takes over the message of the one before, a repeat does not."""
         reference, message_id = publication.reference, publication.message_id
+        files = tuple(reference.get("files") or ())
         if reference.get("message_id") == message_id:
-            return cls(**{name: reference.get(name, getattr(cls(""), name)) for name in _names()})
+            known = {one.name for one in fields(cls)} & reference.keys()
+            return cls(**{name: reference[name] for name in known} | {"files": files})
         channel = reference.get("channel")
         ts = reference.get("ts") if publication.repeat == 0 else None
-        return cls(message_id, channel=channel, ts=ts)
+        return cls(message_id, channel=channel, ts=ts, files=files)
 
     @property
     def reference(self) -> Reference:
         """All of it, as JSON values."""
-        return asdict(self)
-
-
-def _names() -> Mapping[str, Any]:
-    return Posting.__dataclass_fields__
+        return asdict(self) | {"files": list(self.files)}

@@ -1,13 +1,15 @@
 import hashlib
+import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from handlers.connectors.slack import SlackConnector, SlackOptions
+from handlers.connectors.slack import SlackConnector, SlackOptions, _BotForm
 from handlers.connectors.slack_api import SlackApi
 from handlers.connectors.slack_files import SlackFiles
 from handlers.message_text import BrokenTemplate
@@ -16,12 +18,13 @@ from service.domain.delivery import DeliveryFailed, Notice
 from service.stand_ins.slack import SCOPES, SlackFault, SlackStandIn
 
 Make = Callable[..., SlackConnector]
+VIDEO = f"video-{'ab' * 6}.mp4"
 LOST = [SlackFault(drop=True, after_effect=True), SlackFault(hold=True, after_effect=True)]
 
 
 @pytest.fixture
 def slack() -> Iterator[SlackStandIn]:
-    with SlackStandIn(channels=("general", "videos", "!secret")) as stand_in:
+    with SlackStandIn(channels=("general", "videos", "!secret", "-old")) as stand_in:
         yield stand_in
 
 
@@ -68,12 +71,17 @@ def test_one_message_with_the_video_in_its_thread(shelf: Any, slack: SlackStandI
     assert poster.shares == {}
     assert message.metadata == {
         "event_type": "storyrelay_story",
-        "event_payload": {"key": "storyrelay-1-team", "message_id": "step-1", "revision": 1},
+        "event_payload": {
+            "key": "storyrelay-1-team",
+            "message_id": "step-1",
+            "revision": 1,
+            "story_id": "story-1",
+        },
     }
 
 
 @pytest.mark.parametrize(
-    ("upload", "files"), [("video", ["poster.jpg", "video.mp4"]), ("poster", ["poster.jpg"]), ("link", [])]
+    ("upload", "files"), [("video", ["poster.jpg", VIDEO]), ("poster", ["poster.jpg"]), ("link", [])]
 )
 def test_uploads_what_is_wanted(
     shelf: Any, slack: SlackStandIn, make: Make, upload: str, files: list[str]
@@ -99,8 +107,12 @@ def test_a_poster_that_slack_could_not_fetch_is_left_out(shelf: Any, slack: Slac
         "https://[::1]/p",
         "https://127.0.0.1/p",
     ):
-        publication = shelf.publication(message=f"m-{poster}")
-        place.publish(replace(publication, reference={}, links=replace(publication.links, poster=poster)))
+        publication = shelf.publication()
+        place.publish(
+            replace(
+                publication, reference={}, key=f"of {poster}", links=replace(publication.links, poster=poster)
+            )
+        )
         assert blocks(slack, "image") == []
     assert len(slack.messages) == 5
 
@@ -157,21 +169,39 @@ def test_an_upload_without_an_answer_is_made_again(shelf: Any, slack: SlackStand
     with pytest.raises(DeliveryFailed, match=r"poster\.jpg"):
         make().publish(shelf.publication())
     make().publish(shelf.publication())
-    assert [file.name for file in slack.files] == ["poster.jpg", "video.mp4"]
+    assert [file.name for file in slack.files] == ["poster.jpg", VIDEO]
 
 
 def test_the_video_is_shared_once_after_a_lost_answer(shelf: Any, slack: SlackStandIn, make: Make) -> None:
-    slack.fail_next("files.completeUploadExternal", SlackFault(drop=True, after_effect=True), times=1)
+    slack.fail_next("files.completeUploadExternal", SlackFault(drop=True, after_effect=True))
     shelf.poster = None
     with pytest.raises(DeliveryFailed):
         make().publish(shelf.publication())
-    with pytest.raises(DeliveryFailed, match="does not show it yet") as failed:
-        make().publish(shelf.publication())
-    assert failed.value.retry_after == 60
     make().publish(shelf.publication())
     assert len(slack.replies(slack.messages[0])) == 1
     assert methods(slack).count("upload") == 1
     assert methods(slack).count("chat.postMessage") == 1
+
+
+def test_a_video_that_slack_is_still_working_up_is_waited_for(shelf: Any, tools: ConnectorTools) -> None:
+    shelf.poster = None
+    with SlackStandIn(processing=5) as slack:
+        slack.fail_next("files.completeUploadExternal", SlackFault(drop=True, after_effect=True))
+        with pytest.raises(DeliveryFailed):
+            at_once(connector(slack, tools, channel="C0STANDIN00")).publish(shelf.publication())
+        with pytest.raises(DeliveryFailed, match="does not show it yet") as failed:
+            at_once(connector(slack, tools, channel="C0STANDIN00")).publish(shelf.publication())
+        assert failed.value.retry_after == 60
+        at_once(connector(slack, tools, channel="C0STANDIN00")).publish(shelf.publication())
+        assert methods(slack).count("upload") == 1
+
+
+def at_once(place: SlackConnector) -> SlackConnector:
+    """Looks at files without pauses, and only twice."""
+    form = place._form
+    assert isinstance(form, _BotForm)
+    place._form = replace(form, files=replace(form.files, looks=(0.0,)))
+    return place
 
 
 def test_a_video_that_slack_took_and_never_showed_is_sent_again(
@@ -223,7 +253,7 @@ def test_looks_far_back_among_others(shelf: Any, slack: SlackStandIn, make: Make
             {"channel": "#videos", "text": "chatter", "metadata": {"event_type": "x", "event_payload": {}}}
         )
     place.publish(shelf.publication())
-    assert methods(slack).count("conversations.history") == 3
+    assert methods(slack).count("conversations.history") == 1 + 3
     assert methods(slack).count("chat.postMessage") == 1
 
 
@@ -271,15 +301,11 @@ def test_a_wanted_repeat_is_a_second_message(shelf: Any, slack: SlackStandIn, ma
 @pytest.mark.parametrize(
     ("code", "permanent", "refused"),
     [
-        ("invalid_auth", False, True),
-        ("account_inactive", False, True),
-        ("token_revoked", False, True),
-        ("not_in_channel", False, True),
         ("restricted_action_thread_only_channel", False, True),
-        ("channel_not_found", True, False),
-        ("is_archived", True, False),
         ("msg_too_long", True, False),
+        ("metadata_too_large", True, False),
         ("ratelimited", False, False),
+        ("message_limit_exceeded", False, False),
         ("fatal_error", False, False),
         ("something_new", False, False),
     ],
@@ -293,7 +319,8 @@ def test_what_a_code_means(
     assert (failed.value.permanent, failed.value.refused) == (permanent, refused)
     make(upload="link").publish(shelf.publication())
     assert len(slack.messages) == 1
-    assert ("conversations.history" in methods(slack)) == (code == "fatal_error")  # a clear no needs no look
+    # a clear no needs no second look
+    assert methods(slack).count("conversations.history") == (2 if code == "fatal_error" else 1)
 
 
 @pytest.mark.parametrize(
@@ -337,8 +364,8 @@ def test_a_slow_poster_is_left_out(shelf: Any, tools: ConnectorTools) -> None:
 
 def test_a_poster_that_is_never_worked_up_is_given_up(tools: ConnectorTools, shelf: Any) -> None:
     with SlackStandIn(processing=99) as slack:
-        api = SlackApi(SecretStr("xoxb-stand-in"), slack.api_url, 5, tools.now)
-        files = SlackFiles(api, tools.http, looks=(0.0, 0.0))
+        api = SlackApi(SecretStr("xoxb-stand-in"), slack.api_url, 5, tools)
+        files = SlackFiles(api, looks=(0.0, 0.0))
         file = files.send(shelf.poster, "poster.jpg")
         files.complete(file, "Poster")
         asked: list[None] = []
@@ -349,12 +376,15 @@ def test_a_poster_that_is_never_worked_up_is_given_up(tools: ConnectorTools, she
 def test_a_missing_scope_is_named(shelf: Any, tools: ConnectorTools) -> None:
     with SlackStandIn(scopes=("chat:write", "channels:read")) as slack:
         place = connector(slack, tools)
-        with pytest.raises(DeliveryFailed, match="channels:history, files:read, files:write") as failed:
+        with pytest.raises(
+            DeliveryFailed, match=r"channels:history \(to find what is posted already\), files:write"
+        ) as failed:
             place.check()
         assert failed.value.refused
-        with pytest.raises(DeliveryFailed, match="needs files:write") as failed:
+        with pytest.raises(DeliveryFailed, match=r"needs channels:history; add the scope") as failed:
             place.publish(shelf.publication())
         assert failed.value.refused
+        assert slack.messages == []
 
 
 def test_checks_login_and_membership(make: Make, slack: SlackStandIn) -> None:
@@ -364,6 +394,7 @@ def test_checks_login_and_membership(make: Make, slack: SlackStandIn) -> None:
         ("#secret", "/invite"),
         ("#nowhere", "give the channel's id"),
         ("C0NOWHERE99", "not_found"),
+        ("C0STANDIN03", "#old is archived"),
     ):
         with pytest.raises(DeliveryFailed, match=says):
             make(channel=channel).check()
@@ -382,9 +413,282 @@ def test_notices_and_tests(make: Make, slack: SlackStandIn, notice: Notice) -> N
     (told,) = slack.messages
     assert blocks(slack, "header")[0]["text"]["text"] == "Not delivered <!here>"
     assert told.text == "Not delivered &lt;!here&gt;"
-    make().notify(replace(notice, text="", title="x" * 500))
+    make().notify(replace(notice, id="notice-2", text="", title="x" * 500))
     assert "removed" in make().send_test().remark
     assert len(slack.messages) == 2
+
+
+def test_a_notice_goes_into_its_storys_thread_and_is_shown(
+    shelf: Any, slack: SlackStandIn, make: Make, notice: Notice
+) -> None:
+    make().publish(shelf.publication())
+    slack.workspace.say("#videos", "chatter")
+    told = make().notify(replace(notice, at=datetime.now(UTC)))
+    assert "thread" in told.remark
+    story = slack.messages[0]
+    assert [(m.text, m.broadcast) for m in slack.replies(story)][1:] == [
+        ("Not delivered &lt;!here&gt;", True)
+    ]
+    make().notify(replace(notice, id="notice-2", story_id="another story"))
+    make().notify(replace(notice, id="notice-3", story_id=None))
+    assert len(slack.messages) == 4
+
+
+@pytest.mark.parametrize("about", ["story-1", None])
+def test_a_notice_without_an_answer_is_not_told_twice(
+    shelf: Any, slack: SlackStandIn, make: Make, notice: Notice, about: str | None
+) -> None:
+    make(upload="link").publish(shelf.publication())
+    notice = replace(notice, at=datetime.now(UTC), story_id=about)
+    slack.fail_next("chat.postMessage", SlackFault(drop=True, after_effect=True))
+    with pytest.raises(DeliveryFailed):
+        make().notify(notice)
+    assert "already" in make().notify(notice).remark
+    assert methods(slack).count("chat.postMessage") == 2
+
+
+def test_a_notice_is_told_though_the_bot_may_not_read(tools: ConnectorTools, notice: Notice) -> None:
+    with SlackStandIn(scopes=("chat:write",)) as slack:
+        connector(slack, tools).notify(notice)
+        assert len(slack.messages) == 1
+
+
+def test_a_notice_leaves_a_thread_that_is_locked(
+    shelf: Any, slack: SlackStandIn, make: Make, notice: Notice
+) -> None:
+    make(upload="link").publish(shelf.publication())
+    slack.fail_next("chat.postMessage", SlackFault(error="restricted_action_thread_locked"))
+    make().notify(notice)
+    assert len(slack.messages) == 2
+
+
+def test_withdraws_messages_files_and_what_it_said_below(
+    shelf: Any, slack: SlackStandIn, make: Make, notice: Notice
+) -> None:
+    make().publish(shelf.publication())
+    make().publish(shelf.publication(message="step-2", revision=2, title="A new letter"))
+    make().publish(shelf.publication(message="step-2", revision=2, repeat=1))
+    make().notify(notice)
+    slack.workspace.say("#videos", "chatter")
+    another = replace(shelf.publication(), key="another", reference={}, save=lambda _: None)
+    other = make(upload="link").publish(another)
+    assert len(slack.files) == 6
+    removed = make().withdraw(shelf.withdrawal())
+    assert removed.remark == "removed 2 messages and 6 files"
+    assert slack.files == []
+    assert [m.text for m in slack.workspace.messages] == ["chatter", "A letter"]
+    assert other.url is not None
+    assert shelf.saved == {}
+    assert make().withdraw(shelf.withdrawal()).remark == "nothing of it was found in the channel"
+
+
+def test_withdraws_by_the_key_alone(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    make().publish(shelf.publication())
+    slack.workspace.replies({"channel": "#videos", "ts": slack.messages[0].ts})  # the video comes to be seen
+    shelf.saved = {}
+    make().withdraw(shelf.withdrawal())
+    assert slack.workspace.messages == []
+    assert slack.files == []
+
+
+def test_withdrawal_leaves_what_people_replied(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    make().publish(shelf.publication())
+    saved = dict(shelf.saved)
+    slack.workspace.say("#videos", "nice", slack.messages[0].ts)
+    removed = make().withdraw(shelf.withdrawal())
+    assert "1 reply of others stayed" in removed.remark
+    assert [m.text for m in slack.workspace.messages] == ["This message was deleted.", "nice"]
+    shelf.saved = saved  # as if the worker had died before it could save
+    make().withdraw(shelf.withdrawal())
+    shelf.saved = saved | {"message_id": "an attempt before"}
+    assert "posted a new one" in make().publish(shelf.publication()).remark
+
+
+@pytest.mark.parametrize("method", ["files.delete", "chat.delete", "conversations.replies"])
+def test_a_withdrawal_goes_on_after_a_lost_answer(
+    shelf: Any, slack: SlackStandIn, make: Make, method: str
+) -> None:
+    make().publish(shelf.publication())
+    slack.fail_next(method, SlackFault(drop=True, after_effect=True))
+    with pytest.raises(DeliveryFailed) as failed:
+        make().withdraw(shelf.withdrawal())
+    assert (failed.value.permanent, failed.value.refused) == (False, False)
+    make().withdraw(shelf.withdrawal())
+    assert (slack.workspace.messages, slack.files) == ([], [])
+
+
+def test_a_withdrawal_that_is_forbidden_says_so(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    make().publish(shelf.publication())
+    slack.fail_next("files.delete", SlackFault(error="file_deleting_disabled"))
+    with pytest.raises(DeliveryFailed, match="file_deleting_disabled") as failed:
+        make().withdraw(shelf.withdrawal())
+    assert failed.value.permanent
+    assert len(slack.messages) == 1
+
+
+def test_takes_its_turn_before_each_call_that_people_see(
+    shelf: Any, slack: SlackStandIn, tools: ConnectorTools, notice: Notice
+) -> None:
+    before: list[str] = []
+    paced = replace(tools, pace=lambda: before.append(methods(slack)[-1]))
+    connector(slack, paced).publish(shelf.publication())
+    assert before == ["upload"]  # the message has its token already; the video is shared next
+    connector(slack, paced).notify(notice)
+    assert len(before) == 1
+    connector(slack, paced).withdraw(shelf.withdrawal())
+    assert len(before) == 1 + methods(slack).count("files.delete") + methods(slack).count("chat.delete") - 1
+
+
+def test_a_long_wait_for_its_turn_posts_nothing_and_needs_no_look(
+    shelf: Any, slack: SlackStandIn, tools: ConnectorTools
+) -> None:
+    def wait() -> None:
+        raise DeliveryFailed("the destination's rate", retry_after=30)
+
+    with pytest.raises(DeliveryFailed) as failed:
+        connector(slack, replace(tools, pace=wait)).publish(shelf.publication())
+    assert failed.value.retry_after == 30
+    assert "shared_at" in shelf.saved
+    assert shelf.saved["shared_at"] is None
+    connector(slack, tools).publish(shelf.publication())
+    assert methods(slack).count("conversations.replies") == 0
+    assert len(slack.replies(slack.messages[0])) == 1
+
+
+def test_links_to_where_the_story_is_already(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    elsewhere = {
+        "blog": "https://blog.test/a?b=1&c=2",
+        "cms|>": "https://evil.test/|click> <!channel>",
+        "team": "https://stand-in.slack.test/itself",
+        "odd": "javascript:alert(1)",
+        "long": "https://long.test/" + "x" * 2000,
+    }
+    make(upload="link").publish(replace(shelf.publication(), elsewhere=elsewhere))
+    (text,) = blocks(slack, "context")[0]["elements"]
+    assert text["text"] == (
+        "Also at <https://blog.test/a?b=1&amp;c=2|blog>"
+        " · <https://evil.test/%7Cclick%3E%20%3C!channel%3E|cms|&gt;>"
+    )
+    make(upload="link").publish(shelf.publication(repeat=1))
+    assert blocks(slack, "context") == []
+
+
+def test_previews_what_it_would_post(shelf: Any, slack: SlackStandIn, make: Make, hostile: str) -> None:
+    for others in ({}, {"upload": "link"}):
+        message, text = make(**others).preview(shelf.publication())
+        shown = json.loads(message.text)
+        assert (message.name, text.name) == ("message.json", "notification.txt")
+        assert text.text == shown["text"] == "A letter"
+        made = make(**others).publish(replace(shelf.publication(), reference={}, key=str(others)))
+        assert made.url is not None
+        posted = slack.messages[-1].blocks
+        assert [b for b in shown["blocks"] if b["type"] != "image"] == [
+            b for b in posted if b["type"] != "image"
+        ]
+        assert len(shown["blocks"]) == len(posted)
+    assert json.loads(make().preview(shelf.publication(title=hostile))[0].text)["text"].startswith('"Quotes"')
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("invalid_auth", "Bot User OAuth Token"),
+        ("token_expired", "rotat"),
+        ("token_revoked", "install the app"),
+        ("account_inactive", "install the app"),
+        ("team_access_not_granted", "administrator"),
+        ("org_login_required", "wait"),
+    ],
+)
+def test_a_login_that_ended_pauses_the_place_and_says_what_to_do(
+    shelf: Any, slack: SlackStandIn, make: Make, notice: Notice, code: str, says: str
+) -> None:
+    make(upload="link").publish(shelf.publication())
+    slack.login = code
+    for act in (
+        make().check,
+        make().send_test,
+        lambda: make().publish(shelf.publication(message="other", repeat=1)),
+        lambda: make().notify(notice),
+        lambda: make().withdraw(shelf.withdrawal()),
+    ):
+        with pytest.raises(DeliveryFailed, match=says) as failed:
+            act()
+        assert (failed.value.permanent, failed.value.refused) == (False, True)
+        assert code in str(failed.value)
+    assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "says"),
+    [
+        ("#secret", "not_in_channel.*/invite"),
+        ("C0STANDIN03", "is_archived.*unarchive"),
+        ("C0NOWHERE99", "channel_not_found.*private channel"),
+        ("#nowhere", "no public channel"),
+        ("#old", "no public channel"),
+    ],
+)
+def test_a_channel_that_won_t_do_pauses_the_place_and_says_what_to_do(
+    shelf: Any, slack: SlackStandIn, make: Make, channel: str, says: str
+) -> None:
+    with pytest.raises(DeliveryFailed, match=says) as failed:
+        make(channel=channel).publish(shelf.publication())
+    assert (failed.value.permanent, failed.value.refused) == (False, True)
+    with pytest.raises(DeliveryFailed) as failed:
+        make(channel=channel).check()
+    assert failed.value.refused
+
+
+def test_a_page_that_is_no_answer_may_hide_a_message(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    """A proxy's page with status 200: slack-sdk makes an error of it, but the message may stand there."""
+    slack.fail_next("chat.postMessage", SlackFault(status=200, after_effect=True))
+    with pytest.raises(DeliveryFailed, match="failed in") as failed:
+        make(upload="link").publish(shelf.publication())
+    assert (failed.value.permanent, failed.value.refused) == (False, False)
+    make(upload="link").publish(shelf.publication())
+    assert len(slack.messages) == 1
+
+
+def test_files_that_slack_takes_none_of_are_left_out(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    slack.fail_next("files.getUploadURLExternal", SlackFault(error="file_uploads_disabled"), times=2)
+    published = make().publish(shelf.publication())
+    assert (
+        "without the poster: Slack refused files.getUploadURLExternal: file_uploads_disabled"
+        in published.remark
+    )
+    assert "linked only" in published.remark
+    assert len(slack.messages) == 1
+
+
+def test_a_video_that_is_too_large_for_the_workspace_is_linked(
+    shelf: Any, slack: SlackStandIn, make: Make
+) -> None:
+    slack.workspace.uploads.largest = 1000
+    published = make().publish(shelf.publication())
+    assert "file_upload_size_restricted" in published.remark
+    assert len(blocks(slack, "image")) == 1
+    slack.workspace.uploads.largest = 10**9
+    slack.fail_next("upload", SlackFault(status=413))
+    shelf.poster = None
+    assert "413" in make().publish(shelf.publication(repeat=1)).remark
+
+
+def test_an_upload_that_is_told_to_wait_waits(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    slack.fail_next("upload", SlackFault(status=429, retry_after="11"))
+    with pytest.raises(DeliveryFailed) as failed:
+        make().publish(shelf.publication())
+    assert failed.value.retry_after == 11
+
+
+def test_slack_s_own_limits_are_kept(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    slack.limits = {"chat.postMessage": 1}
+    make(upload="link").publish(shelf.publication())
+    with pytest.raises(DeliveryFailed, match="pause") as failed:
+        make(upload="link").publish(shelf.publication(message="other", repeat=1))
+    assert failed.value.retry_after is not None
+    assert 1 <= failed.value.retry_after <= 60
+    assert len(slack.messages) == 1
 
 
 def test_nobody_listens(shelf: Any, make: Make, nobody_listens: int) -> None:
@@ -495,3 +799,10 @@ class TestIncomingWebhook:
         place.notify(notice)
         place.send_test()
         assert len(slack.messages) == 2
+
+    def test_can_take_nothing_back(self, shelf: Any, slack: SlackStandIn, place: SlackConnector) -> None:
+        place.publish(shelf.publication())
+        with pytest.raises(DeliveryFailed, match="by hand") as failed:
+            place.withdraw(shelf.withdrawal())
+        assert failed.value.permanent
+        assert len(slack.messages) == 1

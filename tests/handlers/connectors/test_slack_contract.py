@@ -1,0 +1,93 @@
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from handlers.connectors.slack import SlackConnector, SlackOptions, _BotForm
+from service.connector_contract import ConnectorContract, Faults, FaultyHttp, Place, Seen
+from service.connectors import ConnectorTools
+from service.stand_ins.slack import SlackStandIn
+from service.stand_ins.slack_shapes import Message
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel of the stand-in, which is itself checked with slack-sdk's own client."""
+
+    slack: SlackStandIn
+    folder: Path
+    options: dict[str, Any]
+
+    def connector(self, faults: Faults) -> SlackConnector:
+        options = SlackOptions.model_validate(self.options)
+        tools = ConnectorTools("place", FaultyHttp(faults), self.folder, lambda: datetime.now(UTC))
+        return with_faults(SlackConnector(options, tools), faults)
+
+    def seen(self, key: str) -> Sequence[Seen]:
+        found = [m for m in self.slack.messages if payload(m).get("key") == key]
+        return [Seen(title(m), self.video(m), payload(m)["message_id"]) for m in found]
+
+    def video(self, message: Message) -> str | None:
+        digests = {file.id: file.sha256 for file in self.slack.files}
+        videos = [file for reply in self.slack.replies(message) for file in reply.files]
+        assert len(videos) == len({digests[one] for one in videos}), "a video stands there twice"
+        return digests[videos[-1]] if videos else None
+
+
+def payload(message: Message) -> dict[str, Any]:
+    metadata = message.metadata or {}
+    found: dict[str, Any] = metadata.get("event_payload") or {}
+    return found
+
+
+def title(message: Message) -> str:
+    header = next(block for block in message.blocks if block["type"] == "header")
+    text: str = header["text"]["text"]
+    return text
+
+
+def with_faults(connector: SlackConnector, faults: Faults) -> SlackConnector:
+    """Has the faults in slack-sdk's calls too, below its parsing of answers."""
+    if not isinstance(connector._form, _BotForm):
+        return connector
+    client = connector._form.files.api.client
+    send = faults.around(client._perform_urllib_http_request, lambda: URLError("the answer was lost"))
+
+    def answered(**arguments: Any) -> Any:
+        if faults.kind == "answered" and faults.calls + 1 == faults.at:
+            faults.calls += 1
+            assert faults.answer is not None
+            given = faults.answer
+            return {"status": given.status, "headers": dict(given.headers), "body": given.body.decode()}
+        return send(**arguments)
+
+    client._perform_urllib_http_request = answered
+    return connector
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    with SlackStandIn(channels=("general", "videos")) as stand_in:
+        yield stand_in
+
+
+class TestWithToken(ConnectorContract):
+    @pytest.fixture
+    def place(self, slack: SlackStandIn, tmp_path: Path) -> Place:
+        options = {"token": "xoxb-stand-in", "channel": "#videos", "api_url": slack.api_url, "timeout": 5}
+        return Channel(slack, tmp_path, options)
+
+
+class TestIncomingWebhook(ConnectorContract):
+    once = False
+    updates = False
+    withdraws = False
+    uploads = False
+
+    @pytest.fixture
+    def place(self, slack: SlackStandIn, tmp_path: Path) -> Place:
+        return Channel(slack, tmp_path, {"webhook_url": slack.webhook_url, "timeout": 5})
