@@ -119,6 +119,16 @@ class Accounts:
             people.change(tx, person.id, password_hash=hashed)
             people.note(tx, Deed(self.now(), who, "password_changed", person.name, remote=remote))
 
+    def set_own_password(self, person: Person, old: str, new: str, remote: str) -> None:
+        """Changes one's own password, for whoever knows the one before. Raises ValueError and NotDone."""
+        try:
+            self.sign_in(person.name, old, remote)  # whose limit holds here, too
+        except Refused:
+            raise NotDone("the present password is not right") from None
+        except TooMany as error:
+            raise NotDone(str(error)) from None
+        self.set_password(person.name, new, person.name, remote)
+
     def end_sessions(self, name: str, who: str, remote: str = "") -> None:
         """Signs an account out everywhere. Raises NotDone."""
         with self.ledger.write() as tx:

@@ -19,7 +19,9 @@ from service.job_queue import JobQueue, NoQueue, fast_connection
 from service.ledger import Ledger
 from service.media_url import MediaUrls
 from service.outbound_http import AddressGuard, HttpClient
+from service.pacing import Pacer
 from service.problems import Problem
+from service.setup_url import SetupUrls
 from service.settings import Settings, SettingsError, load_settings
 from service.story_api import StoryApi
 from service.video_store import ObjectStore, open_store
@@ -55,6 +57,14 @@ class Relay:
     def intake(self) -> Intake:
         """Takes webhooks in."""
         return Intake(self.ledger, self.now)
+
+    @property
+    def setup_urls(self) -> SetupUrls:
+        """Makes and reads the address by which the first account of the dashboard is made. Raises SettingsError."""
+        keys = [key.get_secret_value() for key in self.settings.secret_keys]
+        if not keys:
+            raise _no_keys()
+        return SetupUrls(self.settings.public_url, keys, lambda: self.now().timestamp())
 
     def story_api(self, stop: Stop | None = None) -> StoryApi:
         """The Story API with the operator's key."""

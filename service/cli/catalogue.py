@@ -42,6 +42,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed("send-test", "Send a test to one destination.", "service.cli.sending:send_test"),
             Listed("preview", "Show what a destination would get."),
             Listed("webhook-url", "Print a route's webhook URL.", "service.cli.addresses:webhook_url"),
+            Listed("user", "Make accounts for the dashboard.", "service.cli.users:user"),
             Listed("reconcile", "Look once for what webhooks missed.", "service.cli.reconciling:reconcile"),
         ),
     ),

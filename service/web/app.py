@@ -9,6 +9,7 @@ from service import VERSION
 from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
 from service.web import health, media, webhooks
+from service.web.dashboard import add_dashboard
 from service.wiring import Relay, open_relay
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ def create_app(relay: Relay | None = None) -> Flask:
     app.register_blueprint(webhooks.blueprint(relay))
     app.register_blueprint(media.blueprint(relay))
     app.register_blueprint(health.blueprint(relay))
+    add_dashboard(app, relay)
     app.register_error_handler(HTTPException, _http_error)
     for kind in LedgerDown:
         app.register_error_handler(kind, _ledger_down)

@@ -1,0 +1,20 @@
+"""The pages where people see and mend everything; each is a module, behind one guard."""
+
+from flask import Flask
+
+from service.accounts import Accounts
+from service.web.dashboard import account_pages, overview_page, sign_in_pages
+from service.web.dashboard.guard import Guard, configure_sessions
+from service.wiring import Relay
+
+
+def add_dashboard(app: Flask, relay: Relay) -> None:
+    """Gives the application its pages, all behind the guard but those for signing in."""
+    accounts = Accounts(relay.ledger, relay.now)
+    configure_sessions(app, relay.settings)
+    guard = Guard(accounts)
+    page = guard.blueprint()
+    sign_in_pages.add(page, accounts, relay)
+    account_pages.add(page, accounts, relay)
+    overview_page.add(page, relay)
+    app.register_blueprint(page)

@@ -1,0 +1,113 @@
+import re
+from datetime import timedelta
+
+import pytest
+from dashboard_client import PASSWORD, SignIn, post
+from flask import Flask
+from relayed import World
+from werkzeug.routing import Rule
+
+from service.accounts import Accounts
+from service.domain.people import Role
+
+OPEN = {
+    "/webhooks/story/<token>", "/media/<token>", "/healthz", "/readyz", "/sign-in", "/setup/<token>",
+    "/static/<path:filename>",
+}  # fmt: skip
+"""What may be reached without an account; each has a proof of its own."""
+
+
+def filled(rule: Rule) -> str:
+    return re.sub(r"<(?:\w+:)?\w+>", "1", rule.rule)
+
+
+def test_nothing_but_what_is_listed_can_be_reached_without_an_account(app: Flask, accounts: Accounts) -> None:
+    accounts.add_first("Ada", PASSWORD, "")
+    client = app.test_client()
+    closed = [rule for rule in app.url_map.iter_rules() if rule.rule not in OPEN]
+    assert len(closed) >= 7
+    for rule in closed:
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            answer = client.open(filled(rule), method=method)
+            if method == "GET":
+                assert (answer.status_code, answer.location.split("?")[0]) == (302, "/sign-in"), rule
+            else:
+                assert answer.status_code == 401, rule
+
+
+def test_a_page_that_says_nothing_of_roles_is_shown_to_nobody(app: Flask, signed_in: SignIn) -> None:
+    client = signed_in(Role.ADMIN)
+    app.view_functions["dashboard.overview"] = lambda: "secret"
+    answer = client.get("/")
+    assert answer.status_code == 403
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "status"),
+    [
+        (Role.VIEWER, "/", 200),
+        (Role.VIEWER, "/account", 200),
+        (Role.VIEWER, "/people", 403),
+        (Role.OPERATOR, "/audit", 403),
+        (Role.ADMIN, "/people", 200),
+        (Role.ADMIN, "/audit", 200),
+    ],
+)
+def test_a_page_takes_its_role(signed_in: SignIn, role: Role, path: str, status: int) -> None:
+    assert signed_in(role).get(path).status_code == status
+
+
+def test_every_change_needs_a_form_of_ours(app: Flask, signed_in: SignIn) -> None:
+    client = signed_in(Role.ADMIN)
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("dashboard.") and "POST" in (rule.methods or set()):
+            for form in ({}, {"csrf": ""}, {"csrf": "wrong"}):
+                assert client.post(filled(rule), data=form).status_code == 400, rule
+
+
+def test_pages_are_not_kept_framed_or_fed_from_elsewhere(signed_in: SignIn) -> None:
+    answer = signed_in(Role.VIEWER).get("/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", answer.text)
+
+
+def test_the_session_cookie_stays_with_us(app: Flask, signed_in: SignIn, world: World) -> None:
+    client = signed_in(Role.VIEWER)
+    cookie = client.get_cookie("storyrelay")
+    assert cookie is not None
+    assert (cookie.http_only, cookie.same_site) == (True, "Lax")
+    assert app.config["SESSION_COOKIE_SECURE"] is world.relay.settings.public_url.startswith("https")
+    assert app.permanent_session_lifetime == timedelta(hours=12)
+
+
+def test_a_part_that_renews_itself_leads_to_sign_in_once_the_session_is_over(app: Flask) -> None:
+    answer = app.test_client().get("/overview/live", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/sign-in?next=%2Foverview%2Flive")
+
+
+def test_a_session_of_an_account_that_changed_is_over(signed_in: SignIn, accounts: Accounts) -> None:
+    client = signed_in(Role.OPERATOR)
+    assert client.get("/").status_code == 200
+    accounts.set_role("the-operator", Role.VIEWER, "test")
+    assert client.get("/").status_code == 302
+
+
+def test_a_forged_session_is_none(app: Flask, accounts: Accounts) -> None:
+    accounts.add_first("Ada", PASSWORD, "")
+    client = app.test_client()
+    client.set_cookie("storyrelay", "eyJwZXJzb24iOjEsImVwb2NoIjowfQ.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
+    assert client.get("/").status_code == 302
+
+
+def test_signing_out_everywhere_ends_other_browsers(app: Flask, signed_in: SignIn) -> None:
+    here = signed_in(Role.VIEWER)
+    there = app.test_client()
+    post(there, "/sign-in", name="the-viewer", password=PASSWORD)
+    assert there.get("/").status_code == 200
+    assert post(here, "/sign-out", everywhere="yes").status_code == 302
+    assert (here.get("/").status_code, there.get("/").status_code) == (302, 302)
