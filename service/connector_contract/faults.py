@@ -34,9 +34,11 @@ class Faults:
                 return call(*args, **kwargs)
             if self.kind == "killed before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            call(*args, **kwargs)
-            if self.kind == "killed after":
-                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                call(*args, **kwargs)
+            finally:  # an answer such as "there is none" may be an exception
+                if self.kind == "killed after":
+                    os.kill(os.getpid(), signal.SIGKILL)
             raise lost()
 
         return faulty
