@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -18,13 +19,16 @@ import click
 import structlog
 
 from service import embedded_queue
+from service.accounts import Accounts
 from service.configuration import Configuration, load_configuration, try_connectors
 from service.ledger import Ledger
 from service.ledger.migrating import migrate
 from service.observability import configure_logging
 from service.private_folder import make_private
 from service.settings import Settings, load_settings, make_secret_keys
+from service.setup_url import HOURS, SetupUrls
 from service.supervising import Program, Supervisor
+from service.wiring import utc_now
 
 log = structlog.get_logger()
 
@@ -81,14 +85,16 @@ def run_everything(settings: Settings, env: Mapping[str, str] | None = None) -> 
     # first: from here on Ctrl-C ends it as it does later, in order
     supervisor = Supervisor(_environment(settings, os.environ if env is None else env))
     make_secret_keys(settings.home)
+    with_keys = load_settings(env)
     # what is wrong in it is said before anything starts
-    configuration = load_configuration(load_settings(env))
+    configuration = load_configuration(with_keys)
     try_connectors(configuration, settings.config_path)
     check_port(settings.port)
     try:
         start(supervisor, settings)
         log.info("up", url=settings.public_url, home=str(settings.home), stop="Ctrl-C")
         _warn_of_nowhere(settings, configuration)
+        _tell_of_first_account(with_keys)
         supervisor.run()
     except click.Abort:
         log.info("stop.while_starting")  # as wished, so no failure
@@ -108,6 +114,18 @@ def _warn_of_nowhere(settings: Settings, configuration: Configuration) -> None:
         so="finished stories are downloaded and kept, but sent to nobody",
         do=f"write them into {settings.config_path}, as README.md shows under 'Use it for real'; then start again",
     )
+
+
+def _tell_of_first_account(settings: Settings) -> None:
+    """As long as nobody has an account, whoever reads this log may make the first one."""
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    ledger = Ledger(settings.database_url)
+    try:
+        if Accounts(ledger, utc_now).is_empty():
+            url = SetupUrls(settings.public_url, keys, time.time).url()
+            log.info("dashboard.first_account", open=url, hours=HOURS)
+    finally:
+        ledger.close()
 
 
 def start(supervisor: Supervisor, settings: Settings) -> None:
