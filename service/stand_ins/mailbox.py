@@ -1,6 +1,8 @@
 """An SMTP server that keeps what it is sent: STARTTLS or TLS, login, and the faults of real ones."""
 
 import asyncio
+import base64
+import json
 import secrets
 import socket
 import ssl
@@ -12,9 +14,10 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Self
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 ACCEPTED = "250 2.0.0 Kept"
+BY_TOKEN = frozenset({"XOAUTH2", "OAUTHBEARER"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Mailbox:
 
     `tls`: a server's context, then STARTTLS is offered (or, with `implicit_tls`, spoken at once).
     `login`: the user and password that must be used. `folder`: gets each message as an .eml file.
+    `by_token`: the mechanisms (XOAUTH2, OAUTHBEARER) by which `tokens` of users are taken: pairs of user and access
+    token, which may change meanwhile.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Mailbox:
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         login: tuple[str, str] | None = None,
+        by_token: frozenset[str] = frozenset(),
         folder: Path | None = None,
         size_limit: int = 50 * 2**20,
     ) -> None:
@@ -64,6 +70,8 @@ class Mailbox:
         self._messages: list[Mail] = []
         self._greylisted: Counter[str] = Counter()
         self._login = login
+        self._by_token = by_token
+        self.tokens: set[tuple[str, str]] = set()
         self._folder = folder
         self._socket = socket.create_server(("127.0.0.1", port))
         self.host, self.port = self._socket.getsockname()
@@ -117,7 +125,11 @@ class Mailbox:
             data_size_limit=self._size_limit,
             enable_SMTPUTF8=True,
             tls_context=None if self._implicit_tls else self._tls,
-            auth_required=self._login is not None,
+            auth_required=self._login is not None or bool(self._by_token),
+            auth_exclude_mechanism=[
+                *(BY_TOKEN - self._by_token),
+                *(["LOGIN", "PLAIN"] if self._by_token else []),
+            ],
             auth_require_tls=self._tls is not None and not self._implicit_tls,
             authenticator=self._authenticate,
         )
@@ -130,6 +142,26 @@ class Mailbox:
         right = secrets.compare_digest(given.login, user.encode())
         right = right and secrets.compare_digest(given.password, password.encode())
         return AuthResult(success=right, handled=False)  # aiosmtpd then answers 535 itself
+
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:  # noqa: N802 (aiosmtpd finds it so)
+        """As Google and Microsoft document it: a refusal is told as a challenge, which is answered by an empty line."""
+        words = dict(word.partition("=")[::2] for word in await _first_words(server, args))
+        return await self._judge(server, words.get("user", ""), words.get("auth", ""), b"")
+
+    async def auth_OAUTHBEARER(self, server: SMTP, args: list[str]) -> AuthResult:  # noqa: N802
+        """RFC 7628: after a GS2 header with the user's name; the challenge is answered by one control character."""
+        header, *rest = await _first_words(server, args)
+        words = dict(word.partition("=")[::2] for word in rest)
+        user = header.removeprefix("n,a=").removesuffix(",").replace("=2C", ",").replace("=3D", "=")
+        return await self._judge(server, user, words.get("auth", ""), b"\1")
+
+    async def _judge(self, server: SMTP, user: str, auth: str, acknowledged: bytes) -> AuthResult:
+        if (user, auth.removeprefix("Bearer ")) in self.tokens:
+            return AuthResult(success=True)
+        told = {"status": "401", "schemes": "bearer", "scope": "https://mail.example.test/"}
+        if await server.challenge_auth(json.dumps(told)) != acknowledged:
+            return AuthResult(success=False, handled=False, message="501 5.5.2 Not how a refusal is answered")
+        return AuthResult(success=False, handled=False)
 
     async def handle_RCPT(  # noqa: N802 (aiosmtpd finds its hooks by name)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -163,6 +195,12 @@ class Mailbox:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / f"{len(self._messages):04}.eml").write_bytes(content)
+
+
+async def _first_words(server: SMTP, args: list[str]) -> list[str]:
+    """What the client says first, with the command or after an empty challenge, split where ^A stands."""
+    said = base64.b64decode(args[1]) if len(args) > 1 else await server.challenge_auth("")
+    return ("" if said is MISSING else bytes(said).decode()).split("\1")
 
 
 def _cut(server: SMTP) -> None:
