@@ -110,7 +110,7 @@ class MediaLibrary:
         try:
             self._api.delete(f"media/{identity}", {"force": "true"})
         except WordPressRefusal as refusal:
-            if refusal.code != "rest_cannot_delete":
+            if not refusal.permanent:
                 raise
             return False
         return True
