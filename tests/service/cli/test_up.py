@@ -58,18 +58,18 @@ ROUTE = '[[routes]]\nname = "all"\ndestinations = ["shelf"]\n'
     ("toml", "missing"), [("", "destinations and routes"), (SHELF, "routes"), (SHELF + ROUTE, None)]
 )
 def test_stories_that_would_go_nowhere_are_told_once(
-    bare: Any, monkeypatch: pytest.MonkeyPatch, toml: str, missing: str | None
+    home: Any, monkeypatch: pytest.MonkeyPatch, toml: str, missing: str | None
 ) -> None:
     monkeypatch.setattr(up_module, "Supervisor", Idle)
     monkeypatch.setattr(up_module, "start", lambda *_: None)
-    (bare.path / "storyrelay.toml").write_text(toml)
-    said = bare.done("up", PORT=str(free_port())).stderr
+    (home.path / "storyrelay.toml").write_text(toml)
+    said = home.done("up", PORT=str(free_port())).stderr
     lines = [line for line in said.splitlines() if "go_nowhere" in line]
     assert len(lines) == (missing is not None)
     for line in lines:
         assert f'missing="{missing}"' in line or f"missing={missing} " in line
         assert "sent to nobody" in line
-        assert f"{bare.path}/storyrelay.toml" in line
+        assert f"{home.path}/storyrelay.toml" in line
         assert "Use it for real" in line
 
 
@@ -92,10 +92,20 @@ def test_no_process_starts_with_a_broken_template(
     started: list[Any] = []
     monkeypatch.setattr(up_module, "Supervisor", Idle)
     monkeypatch.setattr(up_module, "start", lambda *given: started.append(given))
-    (bare.path / "storyrelay.toml").write_text(DESK)
-    result = bare.run(process, PORT=str(free_port()), SECRET_KEYS=keys, REDIS_URL="redis://127.0.0.1:1")
+    (home.path / "storyrelay.toml").write_text(DESK)
+    result = home.run(process, PORT=str(free_port()), SECRET_KEYS=keys, REDIS_URL="redis://127.0.0.1:1")
     assert result.exit_code == 2
-    assert f"{bare.path / 'storyrelay.toml'} is wrong:\n  destinations.desk: the template" in result.stderr
+    assert f"{home.path / 'storyrelay.toml'} is wrong:\n  destinations.desk: the template" in result.stderr
     assert "line 1 can't be rendered" in result.stderr
     assert "'titel'" in result.stderr
     assert started == []
+
+
+def test_the_first_account_has_a_link_until_there_is_one(home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up_module, "Supervisor", Idle)
+    monkeypatch.setattr(up_module, "start", lambda *_: None)
+    said = home.done("up", PORT=str(free_port())).stderr
+    assert "first_account" in said
+    assert "http://127.0.0.1:1/setup/first-account." in said
+    home.done("user", "add", "ada", "--password-stdin", stdin="correct horse battery\n")
+    assert "first_account" not in home.done("up", PORT=str(free_port())).stderr
