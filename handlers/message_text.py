@@ -24,6 +24,7 @@ from service.problems import hint
 Values = Mapping[str, object]
 
 MAX_TEXT = 10_000
+_WEB = ("https://", "http://")
 _TEMPLATE_LIMIT = 256 * 1024
 
 _CONTROLS = re.compile(
@@ -207,7 +208,10 @@ def _finalizer(place: Place) -> Callable[[object], object]:
 
 
 def values_of(publication: Publication, **of_the_place: object) -> Values:
-    """What templates see of a publication; the story's texts are cleaned and cut to a sane length."""
+    """What templates see of a publication; the story's texts are cleaned and cut to a sane length.
+
+    `elsewhere` says where the story can be seen already: destination → an http or https URL.
+    """
     return {
         "story": readable(publication.story),
         "video": publication.video,
@@ -216,6 +220,8 @@ def values_of(publication: Publication, **of_the_place: object) -> Values:
         "destination": publication.destination,
         "repeat": publication.repeat,
         "published_at": publication.published_at,
+        # an address that a place gave us: never javascript: or data:
+        "elsewhere": {name: url for name, url in publication.elsewhere.items() if url.startswith(_WEB)},
         **of_the_place,
     }
 
@@ -242,6 +248,7 @@ SAMPLE: Values = {
     "destination": NAME,
     "repeat": 0,
     "published_at": datetime(2026, 1, 2, 3, 10, tzinfo=UTC),
+    "elsewhere": {NAME: "https://cms.test/a-sample"},
     "poster_cid": "poster@sample",
     "attached": True,
 }

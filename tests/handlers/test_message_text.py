@@ -1,5 +1,6 @@
 import unicodedata
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,9 @@ from handlers.message_text import (
     line,
     mrkdwn,
     size,
+    values_of,
 )
+from handlers.sample_publication import sample_publication
 from service.domain.delivery import StoryFacts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
@@ -157,3 +160,21 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_our_own_templates_render(name: str) -> None:
     place = Place.HTML if "html" in name else Place.PLAIN
     assert "None" not in MessageText(name, place).render({**SAMPLE, "poster_cid": None, "attached": False})
+
+
+def test_templates_see_where_the_story_can_be_seen_already_by_web_addresses_alone() -> None:
+    told = {
+        "blog": "https://blog.test/1",
+        "bad": "javascript:alert(1)",
+        "odd": "data:text/html,x",
+        "cms": "http://cms",
+    }
+    publication = replace(
+        sample_publication("https://relay.test", "all", "desk", datetime(2026, 1, 2, tzinfo=UTC)),
+        elsewhere=told,
+    )
+    assert values_of(publication)["elsewhere"] == {"blog": "https://blog.test/1", "cms": "http://cms"}
+    text = MessageText(
+        "mine", Place.PLAIN, "{% for name, url in elsewhere.items() %}{{ name }} {{ url }};{% endfor %}"
+    )
+    assert text.render(values_of(publication)) == "blog https://blog.test/1;cms http://cms;"
