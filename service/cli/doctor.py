@@ -18,6 +18,7 @@ from service.cli.machine_checks import (
 )
 from service.cli.output import counted, note, plain_lines, show, show_json, table, word
 from service.cli.remote_checks import check_destinations, check_story_api
+from service.cli.route_checks import check_routes
 from service.cli.session import quiet_log
 from service.cli.writing import unwritable
 from service.configuration import Configuration, ConfigurationError, load_configuration
@@ -57,6 +58,7 @@ def _look() -> Iterator[Finding]:
         yield from _look_closer(settings, None)
         return
     yield _configuration(settings, configuration)
+    yield from check_routes(configuration)
     yield from _look_closer(settings, configuration)
 
 

@@ -270,3 +270,17 @@ def test_a_broken_template_is_a_finding_of_its_destination(online):
     assert parts["destination desk"][0] == "fail"
     assert "line 1 can't be rendered" in parts["destination desk"][1]
     assert parts["destination shelf"][0] == "ok"
+
+
+def test_a_destination_that_nothing_leads_to_is_told(online):
+    place = '[destinations.{}]\nconnector = "archive"\npath = "{}"\n{}\n'
+    tables = [place.format(name, name, "") for name in ("routed", "spare", "told", "lost")]
+    tables += ['[destinations.main]\nconnector = "archive"\npath = "main"\nfallback = "spare"\n']
+    routes = (
+        '[[routes]]\nname = "all"\ndestinations = ["routed", "main"]\n[notices]\ndestinations = ["told"]\n'
+    )
+    (online.path / "storyrelay.toml").write_text("".join(tables) + routes)
+    checks = online.run("doctor", "--json").stdout
+    found = [check for check in json.loads(checks)["checks"] if "no route leads" in check["text"]]
+    assert [(check["part"], check["status"]) for check in found] == [("destination lost", "warn")]
+    assert "put 'lost' into the destinations of a route" in found[0]["advice"]
