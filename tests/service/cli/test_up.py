@@ -92,10 +92,10 @@ def test_no_process_starts_with_a_broken_template(
     started: list[Any] = []
     monkeypatch.setattr(up_module, "Supervisor", Idle)
     monkeypatch.setattr(up_module, "start", lambda *given: started.append(given))
-    (home.path / "storyrelay.toml").write_text(DESK)
-    result = home.run(process, PORT=str(free_port()), SECRET_KEYS=keys, REDIS_URL="redis://127.0.0.1:1")
+    (bare.path / "storyrelay.toml").write_text(DESK)
+    result = bare.run(process, PORT=str(free_port()), SECRET_KEYS=keys, REDIS_URL="redis://127.0.0.1:1")
     assert result.exit_code == 2
-    assert f"{home.path / 'storyrelay.toml'} is wrong:\n  destinations.desk: the template" in result.stderr
+    assert f"{bare.path / 'storyrelay.toml'} is wrong:\n  destinations.desk: the template" in result.stderr
     assert "line 1 can't be rendered" in result.stderr
     assert "'titel'" in result.stderr
     assert started == []
@@ -105,7 +105,7 @@ def test_the_first_account_has_a_link_until_there_is_one(home: Any, monkeypatch:
     monkeypatch.setattr(up_module, "Supervisor", Idle)
     monkeypatch.setattr(up_module, "start", lambda *_: None)
     said = home.done("up", PORT=str(free_port())).stderr
-    assert "first_account" in said
+    assert "dashboard.first_account" in said
     assert "http://127.0.0.1:1/setup/first-account." in said
     home.done("user", "add", "ada", "--password-stdin", stdin="correct horse battery\n")
-    assert "first_account" not in home.done("up", PORT=str(free_port())).stderr
+    assert "dashboard.first_account" not in home.done("up", PORT=str(free_port())).stderr
