@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, JsonValue, SecretStr, mod
 
 from handlers.connectors.field_table import FieldTable, Media
 from handlers.connectors.options import ConnectorOptions, HttpUrl
-from handlers.connectors.strapi_api import StrapiApi
+from handlers.connectors.strapi_api import StrapiApi, StrapiRefused
 from handlers.connectors.strapi_files import StrapiFiles, upload
 from handlers.connectors.strapi_rights import missing
 from service.connectors import ConnectorTools
@@ -166,7 +166,12 @@ class StrapiConnector:
         return oldest
 
     def _update(self, entry: str, fields: Mapping[str, Any]) -> None:
-        self._api.send("PUT", self._written(f"{self._entries}/{entry}"), {"data": fields})
+        try:
+            self._api.send("PUT", self._written(f"{self._entries}/{entry}"), {"data": fields})
+        except StrapiRefused as error:
+            if error.status != 404:
+                raise
+            raise DeliveryFailed(f"the entry {entry} was deleted since we looked") from error
 
     def _written(self, path: str) -> str:
         """Without a status, Strapi publishes what it is given."""

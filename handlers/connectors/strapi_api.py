@@ -29,6 +29,8 @@ _MIN_RATE = 50_000
 """Bytes a second: a slower upload is given up."""
 _TIMEOUT = 60.0
 _QUOTED = 300
+_NO_SUCH = frozenset({404, 405})
+"""Where there is no such collection: a mistake in the options, for which no story shall be lost."""
 
 
 class StrapiRefused(DeliveryFailed):
@@ -112,7 +114,10 @@ class StrapiApi:
         if answer.status >= 500 or not said:
             return failed
         refused = StrapiRefused(
-            str(failed), permanent=failed.permanent, refused=failed.refused, retry_after=failed.retry_after
+            str(failed),
+            permanent=failed.permanent and answer.status not in _NO_SUCH,
+            refused=failed.refused or answer.status in _NO_SUCH,
+            retry_after=failed.retry_after,
         )
         refused.status = answer.status
         return refused
@@ -121,6 +126,8 @@ class StrapiApi:
 def _advice(status: int) -> str:
     if status == 401:
         return "; is the token option an API token that has not expired?"
+    if status in _NO_SUCH:
+        return "; is the collection option the plural API id, and the url option the address of the API?"
     if status == 403:
         return "; give the API token this right: Settings, API Tokens"
     return ""

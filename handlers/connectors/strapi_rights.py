@@ -35,8 +35,6 @@ def _fault(right: str, attempt: Callable[[], object], key_field: str) -> str:
     except StrapiRefused as error:
         if error.status == 403:
             return f"the API token lacks the right to {right}"
-        if error.status == 404:
-            return f"there is no {right.rpartition(' ')[2]} in its API: the collection option is the plural API id"
         if error.status == 400 and right.startswith("find"):
             return f"the field {key_field} can't be searched for: {error}"
         if error.status != 400:

@@ -6,10 +6,11 @@ from service.outbound_http import HttpClient, Request, Response
 
 
 class MeddlingHttp(HttpClient):
-    """Does `meddle` once, before the first call of that method whose path ends so."""
+    """Does `meddle` once, before a call of that method whose path ends so; `skip` such calls pass before."""
 
-    def __init__(self, method: str, ending: str, meddle: Callable[[], object]) -> None:
+    def __init__(self, method: str, ending: str, meddle: Callable[[], object], skip: int = 0) -> None:
         super().__init__()
+        self._skip = skip
         self._method = method
         self._ending = ending
         self._meddle: Callable[[], object] | None = meddle
@@ -21,6 +22,8 @@ class MeddlingHttp(HttpClient):
     def send(self, request: Request) -> Response:
         path = request.url.partition("?")[0]
         if self._meddle is not None and request.method == self._method and path.endswith(self._ending):
-            meddle, self._meddle = self._meddle, None
-            meddle()
+            self._skip -= 1
+            if self._skip < 0:
+                meddle, self._meddle = self._meddle, None
+                meddle()
         return super().send(request)

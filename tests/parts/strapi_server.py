@@ -28,7 +28,10 @@ STRAPI = NodeProgram(
 LIMIT = 70_000_000
 """Bytes of the largest upload."""
 UPLOADS = tuple(f"plugin::upload.content-api.{action}" for action in ("upload", "find", "destroy"))
-STORIES = tuple(f"api::story.story.{action}" for action in ("find", "create", "update", "delete"))
+STORIES, NOTES = (
+    tuple(f"api::{name}.{name}.{action}" for action in ("find", "create", "update", "delete"))
+    for name in ("story", "note")
+)
 
 _SERVER = "require('@strapi/strapi').createStrapi({appDir: __dirname, distDir: __dirname}).start();\n"
 _CONFIG = {
@@ -117,9 +120,14 @@ class Strapi:
 def running_strapi(
     folder: Path, attributes: Mapping[str, Any], tokens: Mapping[str, Sequence[str]]
 ) -> Iterator[Strapi]:
-    """A fresh Strapi with a collection type `story`; each token has its permissions, none means all."""
+    """A fresh Strapi with the collections `stories` and, without drafts, `notes`, both with these attributes.
+
+    Each token has its permissions, none means all.
+    """
     program, port = STRAPI.installed(), free_port()
-    _write(folder, attributes)
+    _write(folder)
+    _write_type(folder, "story", "stories", attributes, drafts=True)
+    _write_type(folder, "note", "notes", attributes, drafts=False)
     (folder / "node_modules").symlink_to(program / "node_modules")
     env = {
         **STRAPI.env(),
@@ -134,27 +142,33 @@ def running_strapi(
         yield Strapi(url, folder, json.loads((folder / "tokens.json").read_text()))
 
 
-def _write(folder: Path, attributes: Mapping[str, Any]) -> None:
-    story = folder / "src" / "api" / "story"
-    for part in ("controllers", "services", "routes"):
-        (story / part).mkdir(parents=True)
-        factory = {"controllers": "createCoreController", "services": "createCoreService"}
-        made = factory.get(part, "createCoreRouter")
-        code = f"module.exports = require('@strapi/strapi').factories.{made}('api::story.story');\n"
-        (story / part / "story.js").write_text(code)
-    schema = {
-        "kind": "collectionType",
-        "collectionName": "stories",
-        "info": {"singularName": "story", "pluralName": "stories", "displayName": "Story"},
-        "options": {"draftAndPublish": True},
-        "attributes": attributes,
-    }
-    (story / "content-types" / "story").mkdir(parents=True)
-    (story / "content-types" / "story" / "schema.json").write_text(json.dumps(schema))
-    for each in ("config", "public/uploads", ".tmp", "database/migrations"):
+def _write(folder: Path) -> None:
+    for each in ("config", "src", "public/uploads", ".tmp", "database/migrations"):
         (folder / each).mkdir(parents=True)
     for name, text in _CONFIG.items():
         (folder / "config" / f"{name}.js").write_text(text)
     (folder / "src" / "index.js").write_text(_BOOTSTRAP)
     (folder / "server.js").write_text(_SERVER)
     (folder / "package.json").write_text(json.dumps({"name": "place", "version": "0.0.0", "private": True}))
+
+
+def _write_type(folder: Path, name: str, plural: str, attributes: Mapping[str, Any], *, drafts: bool) -> None:
+    api = folder / "src" / "api" / name
+    parts = {
+        "controllers": "createCoreController",
+        "services": "createCoreService",
+        "routes": "createCoreRouter",
+    }
+    for part, factory in parts.items():
+        (api / part).mkdir(parents=True)
+        code = f"module.exports = require('@strapi/strapi').factories.{factory}('api::{name}.{name}');\n"
+        (api / part / f"{name}.js").write_text(code)
+    schema = {
+        "kind": "collectionType",
+        "collectionName": plural,
+        "info": {"singularName": name, "pluralName": plural, "displayName": name.title()},
+        "options": {"draftAndPublish": drafts},
+        "attributes": attributes,
+    }
+    (api / "content-types" / name).mkdir(parents=True)
+    (api / "content-types" / name / "schema.json").write_text(json.dumps(schema))
