@@ -4,6 +4,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from pydantic import SecretStr, ValidationError
 
 from handlers.connectors.slack import SlackConnector, SlackOptions, _BotForm
 from handlers.connectors.slack_api import SlackApi
+from handlers.connectors.slack_bot import SCOPES, UPLOAD_SCOPES
 from handlers.connectors.slack_files import SlackFiles
 from handlers.message_text import BrokenTemplate
 from service.connectors import ConnectorTools, connector_class
 from service.domain.delivery import DeliveryFailed, Notice
-from service.stand_ins.slack import SCOPES, SlackFault, SlackStandIn
+from service.stand_ins.slack import SCOPES as GIVEN
+from service.stand_ins.slack import SlackFault, SlackStandIn
 
 Make = Callable[..., SlackConnector]
 VIDEO = f"video-{'ab' * 6}.mp4"
@@ -404,7 +407,7 @@ def test_checks_login_and_membership(make: Make, slack: SlackStandIn) -> None:
 
 
 def test_private_channels_need_their_own_scopes(tools: ConnectorTools) -> None:
-    with SlackStandIn(scopes=(*SCOPES[:3], "channels:read", "groups:history")) as slack:
+    with SlackStandIn(scopes=(*GIVEN[:3], "channels:read", "groups:history")) as slack:
         assert connector(slack, tools).check()
 
 
@@ -806,3 +809,9 @@ class TestIncomingWebhook:
             place.withdraw(shelf.withdrawal())
         assert failed.value.permanent
         assert len(slack.messages) == 1
+
+
+def test_the_app_s_manifest_asks_for_the_scopes_that_are_needed() -> None:
+    manifest = json.loads((Path(__file__).parents[3] / "deploy" / "slack_app.json").read_text())
+    assert set(manifest["oauth_config"]["scopes"]["bot"]) == {*SCOPES, *UPLOAD_SCOPES}
+    assert manifest["settings"]["token_rotation_enabled"] is False
