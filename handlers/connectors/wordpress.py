@@ -30,7 +30,7 @@ from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publica
 _TITLE = 400
 _EXCERPT = 300
 _OVERLOADS = 2
-"""Uploads of the video that may end in a 5xx before it is linked: PHP's memory is no larger the next time."""
+"""Uploads of the video that may end in a 500 before it is linked: PHP's memory is no larger the next time."""
 _LINKED = "the video is linked, for 30 days"
 
 
@@ -212,7 +212,7 @@ class WordPressConnector:
         """Remarks that a file is not taken for what it is; any other refusal is raised."""
         if refusal.status == 413 or (refusal.permanent and refusal.code.startswith("rest_upload_")):
             return f"{_LINKED}: {refusal}" if upload.kind == "video" else f"without {upload.kind}: {refusal}"
-        if refusal.status >= 500 and upload.kind == "video":
+        if refusal.status == 500 and upload.kind == "video":
             known = publication.reference
             publication.save({**known, "overloads": known.get("overloads", 0) + 1})
         raise refusal

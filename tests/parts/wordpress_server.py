@@ -116,6 +116,7 @@ def _apt(command: Sequence[str], cwd: Path) -> None:
 
 def _lay_out(folder: Path) -> None:
     """Unpacks WordPress with its theme, and lays our settings beside."""
+    folder.mkdir(parents=True, exist_ok=True)
     unpacked = folder / "unpacked"
     for name in UNPACKED:
         newest = max(CACHE.glob(f"{name}_*.deb"))

@@ -378,6 +378,13 @@ def test_a_video_beyond_phps_memory_is_linked_the_third_time(blog: Blog, story: 
     assert len(blog.posts(story.key)) == 1
 
 
+def test_phps_limits_of_forms_do_not_hold_for_uploads_as_they_are(blog: Blog, story: Story) -> None:
+    """A form beyond them is answered with a 400 that is about something else."""
+    with blog.site.served(ini=["upload_max_filesize=10K", "post_max_size=10K"]) as url:
+        assert story.video.stat().st_size > 10_240
+        assert publish(blog.site, story, url=url).remark == "published"
+
+
 def test_a_damaged_upload_is_not_kept(blog: Blog, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wordpress_media, "_md5", lambda _content: "0" * 32)
     failed = refusal(lambda: publish(blog.site, story))
