@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from obstore.store import ClientConfig, RetryConfig
 
-_PART_BYTES = 8 * 1024 * 1024
-_PARTS_AT_ONCE = 3  # with the one being read: 32 MiB in memory, and 80 GB in S3's 10,000 parts
+_PART_BYTES = 6 * 1024 * 1024  # S3 wants 5 MiB at least
+_PARTS_AT_ONCE = 3  # with the one being read: 24 MiB in memory, and 60 GB in S3's 10,000 parts
 _READ_BYTES = 1024 * 1024
 _XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
@@ -72,7 +72,7 @@ class RemoteStore(ObjectStore):
         move: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """See ObjectStore; in parts of 8 MiB, of which few are in memory."""
+        """See ObjectStore; in parts of 6 MiB, of which few are in memory."""
         kept = {**headers, "Content-Type": content_type}
         with explained("read", path), path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

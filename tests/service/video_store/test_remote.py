@@ -13,6 +13,8 @@ from service.video_store.remote import RemoteStore
 from service.video_store.sent_bytes import SentBytes
 
 SECRET = "a-wrong-secret-that-nobody-may-see"
+PART = 6 * 2**20
+"""Bytes of the parts that large files go up in."""
 
 SETUP = """
 import os, resource, signal, sys
@@ -123,7 +125,7 @@ def test_a_server_that_is_down_is_worth_another_try(tmp_path):
         assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("bytes_", [1000, 8 * 2**20, 8 * 2**20 + 1, 17 * 2**20])
+@pytest.mark.parametrize("bytes_", [1000, PART, PART + 1, 3 * PART - 7])
 def test_what_arrives_damaged_is_noticed_and_deleted(s3, tmp_path, bytes_):
     """The server of these tests takes any body for its signature, as others do."""
     source = tmp_path / "source.mp4"
@@ -150,7 +152,7 @@ def test_what_has_another_tag_is_read_back(s3, tmp_path, monkeypatch):
     assert store.read_bytes("facts.json") == b"{}"
 
 
-@pytest.mark.parametrize("bytes_", [0, 1000, 8 * 2**20, 8 * 2**20 + 1, 16 * 2**20, 17 * 2**20])
+@pytest.mark.parametrize("bytes_", [0, 1000, PART, PART + 1, 2 * PART, 3 * PART - 7])
 def test_the_expected_tag_is_what_the_server_makes(s3, tmp_path, sparse, bytes_, monkeypatch):
     def read_back(_store, key, _sent):
         raise AssertionError(f"{key} would be read back for nothing")
