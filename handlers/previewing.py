@@ -11,7 +11,7 @@ from handlers.sample_publication import sample_facts, sample_publication
 from service.domain.delivery import Publication, Video
 from service.domain.routing import Route, UnknownRoute, destinations_for, unmet
 from service.domain.states import StepKind
-from service.ledger import reports, stories
+from service.ledger import deliveries, reports, stories
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
 from service.wiring import Relay
@@ -68,18 +68,20 @@ def publication(relay: Relay, row: StoryRow | None, destination: str) -> Publica
         return sample_publication(relay.settings.public_url, route, destination, relay.now())
     with relay.ledger.read() as tx:
         video = stories.read_video(tx, row.id, row.revision)
-        deliveries = [step for step in reports.steps_of(tx, row.id) if step.kind == StepKind.DELIVER]
+        steps = reports.steps_of(tx, row.id)
     if video is None:
         raise NoVideoYet(
             f"story {row.name} has no video yet: it is {row.state}. Look at another, or at `{NAME}`"
         )
-    return _publication(relay, row, video, deliveries, destination)
+    own = [step for step in steps if step.kind == StepKind.DELIVER and step.destination == destination]
+    return _publication(relay, row, video, own, destination)
 
 
 def _publication(
-    relay: Relay, row: StoryRow, video: VideoRow, deliveries: Sequence[StepRow], destination: str
+    relay: Relay, row: StoryRow, video: VideoRow, own: Sequence[StepRow], destination: str
 ) -> Publication:
-    own = [step for step in deliveries if step.destination == destination]
+    with relay.ledger.read() as tx:
+        elsewhere = deliveries.visible(tx, row.id, but=destination, until=video.revision)
     same = next((step for step in own if step.revision == video.revision), None)
     repeat = same.repeat if same is not None else 0
     at = same.created_at if same is not None and not repeat else relay.now()
@@ -98,7 +100,7 @@ def _publication(
         reference=next((step.reference for step in reversed(own) if step.reference), {}),
         save=lambda _reference: None,
         check=lambda: None,
-        elsewhere={step.destination: step.url for step in deliveries if step.url and step not in own},
+        elsewhere=elsewhere,
     )
 
 
