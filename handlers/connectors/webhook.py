@@ -24,6 +24,7 @@ from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publica
 from service.outbound_http import OutboundError, Request, Response
 
 _PREFIX = "whsec_"
+_WEB = ("http://", "https://")
 _OURS = frozenset(
     {"content-type", "content-length", "host", "webhook-id", "webhook-timestamp", "webhook-signature"}
 )
@@ -179,5 +180,6 @@ def story_data(publication: Publication) -> dict[str, Any]:
         "captions_url": links.captions,
         "route": publication.route,
         "destination": publication.destination,
-        "elsewhere": dict(publication.elsewhere),
+        # an archive's is a path of this machine, which is nobody's business
+        "elsewhere": {name: url for name, url in publication.elsewhere.items() if url.startswith(_WEB)},
     }

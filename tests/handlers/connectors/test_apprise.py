@@ -72,6 +72,19 @@ def test_tells_a_service_with_the_poster(shelf: Any, tools: ConnectorTools, sink
     assert published.remark == "told JSON"
 
 
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_says_where_the_story_can_be_seen_already(shelf: Any, tools: ConnectorTools, form: str) -> None:
+    place = connector(tools, "json://ok.test", format=form)
+    plain = place.preview(shelf.publication())[1].text
+    publication = replace(shelf.publication(), elsewhere={"tube": "https://tube.test/v?a=1&b=2"})
+    assert "Also at" not in plain
+    told = {
+        "text": "Also at:\nhttps://tube.test/v?a=1&b=2",
+        "html": '"https://tube.test/v?a=1&amp;b=2">tube</a>',
+    }
+    assert told[form] in place.preview(publication)[1].text
+
+
 def test_without_a_poster(shelf: Any, tools: ConnectorTools, sink: WebhookSink) -> None:
     connector(tools, address(sink), attach="nothing").publish(shelf.publication())
     shelf.poster = None

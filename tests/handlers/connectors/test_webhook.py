@@ -66,7 +66,9 @@ def test_publishes_a_signed_event(shelf: Any, tools: ConnectorTools, sink: Webho
 def test_says_where_the_story_can_be_seen_already(
     shelf: Any, tools: ConnectorTools, sink: WebhookSink
 ) -> None:
-    publication = replace(shelf.publication(), elsewhere={"tube": "https://tube.test/v/1"})
+    publication = replace(
+        shelf.publication(), elsewhere={"tube": "https://tube.test/v/1", "shelf": "file:///srv/v.mp4"}
+    )
     connector(tools, sink.url).publish(publication)
     assert sink.deliveries[0].body["data"]["elsewhere"] == {"tube": "https://tube.test/v/1"}
 
