@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from urllib.error import URLError
 import pytest
 
 from handlers.connectors.slack import SlackConnector, SlackOptions, _BotForm
-from service.connector_contract import ConnectorContract, Faults, FaultyHttp, Place, Seen
+from service.connector_contract import ConnectorContract, Faults, FaultyHttp, Place, Seen, film, new_story
 from service.connectors import ConnectorTools
+from service.domain.delivery import DeliveryFailed
 from service.stand_ins.slack import SlackStandIn
 from service.stand_ins.slack_shapes import Message
 
@@ -80,6 +82,39 @@ class TestWithToken(ConnectorContract):
     def place(self, slack: SlackStandIn, tmp_path: Path) -> Place:
         options = {"token": "xoxb-stand-in", "channel": "#videos", "api_url": slack.api_url, "timeout": 5}
         return Channel(slack, tmp_path, options)
+
+    def test_answers_lost_at_every_boundary_of_a_revision(self, place: Channel, tmp_path: Path) -> None:
+        second = film(tmp_path / "second.mp4", "Two")
+        for at in count_until_none_is_hit():
+            story = new_story(tmp_path, title=f"first {at}")
+            place.connector(Faults()).publish(story.publication())
+            again = replace(story, title=f"second {at}", revision=2, video=second)
+            faults = Faults(at)
+            with suppress(DeliveryFailed):
+                place.connector(faults).publish(again.publication())
+            place.connector(Faults()).publish(again.publication())
+            self.stands_once(place, again)
+            if faults.calls < at:
+                return
+
+    def test_answers_lost_at_every_boundary_of_a_withdrawal(self, place: Channel, tmp_path: Path) -> None:
+        for at in count_until_none_is_hit():
+            story = new_story(tmp_path, title=f"withdrawn {at}")
+            place.connector(Faults()).publish(story.publication())
+            faults = Faults(at)
+            with suppress(DeliveryFailed):
+                place.connector(faults).withdraw(story.withdrawal())
+            place.connector(Faults()).withdraw(story.withdrawal())
+            assert place.slack.workspace.messages == []
+            assert place.slack.files == []
+            if faults.calls < at:
+                return
+
+
+def count_until_none_is_hit() -> Iterator[int]:
+    """Numbers of calls; the test ends itself with the first that was not reached."""
+    yield from range(1, 40)
+    raise AssertionError("it never ends")
 
 
 class TestIncomingWebhook(ConnectorContract):
