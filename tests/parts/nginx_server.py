@@ -30,15 +30,13 @@ def self_signed(folder: Path) -> Path:
 @contextmanager
 def nginx(folder: Path, port: int, certificate: Path, onward: str, extra: str = "") -> Iterator[None]:
     """Serves https://localhost:`port` from the server at `onward`; `extra` stands in the location."""
-    if shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
-        _install()
     folder.mkdir()
     config = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""
     config.write_text(
         _CONFIG.format(user=user, port=port, certificate=certificate, onward=onward, extra=extra)
     )
-    command = ["/usr/sbin/nginx", "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
+    command = [_program() or "nginx", "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
     server = subprocess.Popen(command, start_new_session=True)
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -52,10 +50,17 @@ def nginx(folder: Path, port: int, certificate: Path, onward: str, extra: str = 
         server.wait()
 
 
-def _install() -> None:
+def need_nginx() -> None:
+    """Installs it where it is missing and that may be. Raises NotHere."""
+    if _program() is not None:
+        return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise NotHere("needs nginx: apt-get install nginx-light")
     _run("apt-get", "install", "-qq", "-y", "--no-install-recommends", "nginx-light")
+
+
+def _program() -> str | None:
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 def _run(*command: str) -> None:

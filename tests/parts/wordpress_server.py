@@ -1,12 +1,14 @@
 """A real WordPress 6.1 with its own MariaDB, served by PHP's own web server, on loopback and free ports."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,19 +94,29 @@ def wordpress_site(folder: Path) -> Iterator[Site]:
 
 
 def _need_packages() -> None:
-    if not all(shutil.which(program) for program in PROGRAMS):
-        _apt_install(INSTALLED)
-    if not all(list(CACHE.glob(f"{name}_*.deb")) for name in UNPACKED):
-        if shutil.which("apt-get") is None:
-            raise NotHere("WordPress's packages come by apt-get, which is not here")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        _apt(["apt-get", "download", "-qq", *UNPACKED], CACHE)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes of tests may begin at once
+        if not all(shutil.which(program) for program in PROGRAMS):
+            _apt_install(INSTALLED)
+        if not all(list(CACHE.glob(f"{name}_*.deb")) for name in UNPACKED):
+            _apt_download(UNPACKED)
 
 
 def _apt_install(packages: Sequence[str]) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise NotHere(f"needs these packages of Debian 12: apt-get install {' '.join(packages)}")
+    _apt(["apt-get", "update", "-qq"], Path("/"))
     _apt(["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages], Path("/"))
+
+
+def _apt_download(packages: Sequence[str]) -> None:
+    if shutil.which("apt-get") is None:
+        raise NotHere("WordPress's packages come by apt-get, which is not here")
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        _apt(["apt-get", "download", "-qq", *packages], Path(folder))
+        for package in Path(folder).glob("*.deb"):
+            package.rename(CACHE / package.name)  # whole or not there
 
 
 def _apt(command: Sequence[str], cwd: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from nginx_server import nginx, self_signed
-from wordpress_blog import Blog, options, wordpress_or_skip
+from nginx_server import need_nginx, nginx, self_signed
+from wordpress_blog import Blog, options, skipped_where_missing, wordpress_or_skip
 from wordpress_server import Site
 
 from service.connector_contract import ConnectorContract, Faults, Place, Story, new_story
@@ -34,6 +34,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def front(site: Site, certificate: Path) -> Front:
     """Serves the site behind nginx; gives its address."""
+    with skipped_where_missing():
+        need_nginx()
 
     @contextmanager
     def serve(extra: str = "", under: str = "", scheme: str = "https", **env: str) -> Iterator[str]:
