@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -46,8 +45,8 @@ def nginx(folder: Path, port: int, certificate: Path, onward: str, extra: str = 
             time.sleep(0.02)
         yield
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        server.terminate()  # it ends and reaps its workers itself
+        server.wait(START_SECONDS)
 
 
 def need_nginx() -> None:
