@@ -24,7 +24,6 @@ from handlers.connectors.smtp import (
     Dial,
     Mail,
     MailServer,
-    TooLarge,
     dial,
     reset,
     session,
@@ -33,6 +32,7 @@ from handlers.connectors.smtp import (
 )
 from handlers.connectors.smtp_login import Login, PasswordLogin, TokenLogin
 from handlers.connectors.smtp_outcome import Outcome
+from handlers.connectors.smtp_replies import TooLarge
 from handlers.message_text import clean, cut, line
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal

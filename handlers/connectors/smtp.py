@@ -6,22 +6,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers.connectors.answers import excerpt
 from handlers.connectors.email_wire import Wire
 from handlers.connectors.smtp_login import Login
-from handlers.connectors.smtp_outcome import Outcome, asked_wait
+from handlers.connectors.smtp_outcome import Outcome
+from handlers.connectors.smtp_replies import (
+    LOGIN_REPLIES,
+    NO_LOGIN,
+    Reply,
+    raise_if_by_policy,
+    reason,
+    refusal,
+)
 from handlers.connectors.trust import trusting
 from service.domain.delivery import DeliveryFailed
-
-_LOGIN_REPLIES = frozenset({530, 534, 535, 538})
-"""Login needed, mechanism too weak, wrong login, encryption needed (RFC 4954 §6)."""
-_TOO_LARGE = ("5.3.4", "5.2.3")
-"""Larger than the server, or than the mailbox, takes (RFC 3463 §3.3, §3.4)."""
-_USED_UP = "5.4.5"
-"""Google's word for a sender's daily limit: tomorrow the same mail passes."""
-
-Replies = Mapping[str, tuple[int, bytes]]
-"""What the server said to each recipient that it refused: code and text."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,6 @@ Dial = Callable[[MailServer], smtplib.SMTP]
 """Connects to a server."""
 
 
-class TooLarge(DeliveryFailed):
-    """The server takes no mail of this size."""
-
-
 def dial(server: MailServer) -> smtplib.SMTP:
     """Connects; with `security` tls the whole conversation is encrypted. Raises OSError, smtplib.SMTPException."""
     if server.security == "tls":
@@ -94,8 +87,9 @@ def transmit(smtp: smtplib.SMTP, server: MailServer, mail: Mail) -> Outcome:
             _data(smtp, server, mail)
         else:
             smtp.rset()
-    never = {one: _reply(*reply) for one, reply in refused.items() if _for_good(*reply)}
-    deferred = {one: _reply(*reply) for one, reply in refused.items() if not _for_good(*reply)}
+            raise_if_by_policy(str(server), refused.values())
+    never = {one: str(reply) for one, reply in refused.items() if reply.for_good}
+    deferred = {one: reply for one, reply in refused.items() if not reply.for_good}
     return Outcome("", tuple(one for one in mail.to if one not in refused), never, deferred)
 
 
@@ -154,15 +148,15 @@ def _envelope_from(smtp: smtplib.SMTP, mail: Mail) -> None:
         raise smtplib.SMTPSenderRefused(code, text, mail.sender)
 
 
-def _envelope_to(smtp: smtplib.SMTP, mail: Mail) -> Replies:
+def _envelope_to(smtp: smtplib.SMTP, mail: Mail) -> Mapping[str, Reply]:
     options = ["NOTIFY=FAILURE,DELAY"] if smtp.has_extn("dsn") else []
     refused = {}
     for one in mail.to:
         code, text = smtp.rcpt(one, options)
-        if code == 421 or code in _LOGIN_REPLIES:  # said of the whole conversation, not of this recipient
+        if code == 421 or code in LOGIN_REPLIES:  # said of the whole conversation, not of this recipient
             raise smtplib.SMTPResponseException(code, text)
         if code not in (250, 251):
-            refused[one] = (code, text)
+            refused[one] = Reply.of(code, text)
     return refused
 
 
@@ -190,45 +184,13 @@ def _translated(server: MailServer) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPResponseException as error:
-        raise _failure(server, error) from error
+        raise refusal(str(server), server.login.hint if server.login else NO_LOGIN, error) from error
     except smtplib.SMTPNotSupportedError as error:
         raise DeliveryFailed(
             f"{server}: {error}; see the options security and username", refused=True
         ) from error
     except (smtplib.SMTPException, OSError) as error:
-        raise DeliveryFailed(f"{server}: {_reason(error)}") from error
-
-
-def _failure(server: MailServer, error: smtplib.SMTPResponseException) -> DeliveryFailed:
-    code, reply = error.smtp_code, _reply(error.smtp_code, error.smtp_error)
-    said = f"{server} answered {reply}"
-    if code in _LOGIN_REPLIES:
-        hint = server.login.hint if server.login else _NO_LOGIN
-        return DeliveryFailed(f"{said}; {hint}", refused=True)
-    if not _for_good(code, error.smtp_error):
-        return DeliveryFailed(said, retry_after=asked_wait(reply))
-    if code == 552 or reply.split(" ")[1].startswith(_TOO_LARGE):
-        return TooLarge(said, permanent=True)
-    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError):
-        return DeliveryFailed(f"{said}; it wants no mails of this machine at all", refused=True)
-    if isinstance(error, smtplib.SMTPSenderRefused):
-        return DeliveryFailed(f"{said}; see the options from and bounces_to", refused=True)
-    return DeliveryFailed(said, permanent=True)
-
-
-_NO_LOGIN = "it wants a login: see username and password, or oauth2"
-
-
-def _for_good(code: int, text: bytes | str) -> bool:
-    return code >= 500 and _USED_UP not in _reply(code, text)
-
-
-def _reply(code: int, text: bytes | str) -> str:
-    return f"{code} {excerpt(text if isinstance(text, bytes) else text.encode())}"
-
-
-def _reason(error: Exception) -> str:
-    return excerpt((str(error) or type(error).__name__).encode())
+        raise DeliveryFailed(f"{server}: {reason(error)}") from error
 
 
 def _xtext(text: str) -> str:

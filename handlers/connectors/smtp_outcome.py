@@ -1,19 +1,10 @@
 """What became of each recipient of a mail, attempt after attempt."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from handlers.connectors.smtp_replies import Reply
 from service.domain.delivery import DeliveryFailed, Publication, Published, Reference
-
-GREYLISTED_SECONDS = 300.0
-"""What greylisting servers ask for where they name no time (Postgrey's and rspamd's default)."""
-
-_GREYLISTED = re.compile(r"gr[ea]y-?\s?list", re.IGNORECASE)
-_NAMED_WAIT = re.compile(
-    r"\b(?:in|after|for|wait)\s+(\d{1,5})\s*(s|sec|seconds?|m|min|minutes?)\b", re.IGNORECASE
-)
-_SHORTEST, _LONGEST = 5.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -23,7 +14,7 @@ class Outcome:
     message_id: str = ""
     sent: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
-    deferred: Mapping[str, str] = field(default_factory=dict)
+    deferred: Mapping[str, Reply] = field(default_factory=dict)
 
     @classmethod
     def of(cls, publication: Publication) -> "Outcome":
@@ -59,19 +50,10 @@ class Outcome:
     def _not_yet(self, everyone: Sequence[str]) -> DeliveryFailed:
         others = f"; {len(self.sent)} of {len(everyone)} have it" if self.sent else ""
         # a named wait holds up the whole destination: not for one recipient of many
-        waits = [] if self.sent else [asked_wait(reply) for reply in self.deferred.values()]
+        waits = [] if self.sent else [reply.wait for reply in self.deferred.values()]
         wait = max((one for one in waits if one is not None), default=None)
         return DeliveryFailed(f"not taken for now: {_said(self.deferred)}{others}", retry_after=wait)
 
 
-def asked_wait(reply: str) -> float | None:
-    """The seconds that a server's 4xx reply asks to wait, None where it says nothing of it."""
-    named = _NAMED_WAIT.search(reply)
-    if named is None:
-        return GREYLISTED_SECONDS if _GREYLISTED.search(reply) else None
-    seconds = float(named[1]) * (60 if named[2].lower().startswith("m") else 1)
-    return min(max(seconds, _SHORTEST), _LONGEST)
-
-
-def _said(replies: Mapping[str, str]) -> str:
+def _said(replies: Mapping[str, object]) -> str:
     return ", ".join(f"{one} ({reply})" for one, reply in sorted(replies.items()))
