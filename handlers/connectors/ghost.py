@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints, model_validator
 
-from handlers.connectors.ghost_api import GhostApi, Site, listed
-from handlers.connectors.ghost_content import Body, Uploaded, file_stem, mark_of, slug_of
+from handlers.connectors.ghost_api import GhostApi, Site
+from handlers.connectors.ghost_content import Body, Uploaded, file_stem, mark_of
 from handlers.connectors.ghost_posts import Post, Posts
-from handlers.connectors.ghost_story import Memory, StoryInGhost, Wishes, content_fields
+from handlers.connectors.ghost_story import Memory, StoryInGhost, Wishes, content_fields, first_fields
 from handlers.connectors.options import ConnectorOptions, HttpUrl
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
@@ -49,9 +49,10 @@ class GhostOptions(ConnectorOptions):
     `status`: draft, published, or scheduled, `delay` seconds after the delivery began (at least 180). Tags by name,
     `#name` being one that readers don't see; authors by e-mail address. `newsletter` (its slug) has Ghost mail the
     post, once, to `segment` (a filter of members). `upload` = link, or a video of more than `upload_limit` bytes:
-    a link of 30 days. `transcript` folds what is spoken in below. `template`, a file relative to the configuration
-    file, makes the text between. `withdrawn`: what becomes of a withdrawn post. `timeout` of a call in seconds,
-    without uploads. `ca_file` holds the certificate authority of a private server.
+    a link of 30 days. `feature_image` = false: the poster is shown by other sites only. `transcript` folds what is
+    spoken in below. `template`, a file relative to the configuration file, makes the text between. `withdrawn`: what
+    becomes of a withdrawn post. `timeout` of a call in seconds, without uploads. `ca_file` holds the certificate
+    authority of a private server.
     """
 
     url: Annotated[HttpUrl, AfterValidator(_site_url)]
@@ -65,6 +66,7 @@ class GhostOptions(ConnectorOptions):
     segment: Name | None = None
     upload: Literal["video", "link"] = "video"
     upload_limit: int | None = Field(default=None, ge=0)
+    feature_image: bool = True
     transcript: bool = True
     template: Path | None = None
     withdrawn: Literal["delete", "draft"] = "delete"
@@ -132,7 +134,7 @@ class GhostConnector:
             )
         fields = content_fields(publication, self._wishes, uploaded)
         body = json.loads(fields.pop("lexical"))
-        whole = {"slug": slug_of(publication), "status": self._options.status, **fields, **self._wishes.first}
+        whole = {**fields, **first_fields(publication, self._wishes), "status": self._options.status}
         mail = {"newsletter": dict(self._wishes.mail)} if self._wishes.mail else {}
         return [_part("post.json", {**whole, **mail}), _part("lexical.json", body)]
 
@@ -149,24 +151,19 @@ class GhostConnector:
         site = self._api.get("/site/").get("site")
         site = site if isinstance(site, dict) else {}
         self._api.get("/posts/", limit="1", fields="id")  # the site itself is told without a key
-        missing = [author for author in self._options.authors if not self._has("users", f"email:'{author}'")]
+        authors = self._options.authors
+        missing = [author for author in authors if not self._api.has("users", f"email:'{author}'")]
         if missing:
             raise DeliveryFailed(
                 f"{self._site.host} has no author {', '.join(missing)}: Ghost would name its owner",
                 refused=True,
             )
         name, version = (plain(str(site.get(of) or "?"), 80) for of in ("title", "version"))
-        mails = f", mails by {self._newsletter()}" if self._options.newsletter else ""
-        return f"Ghost {version}, “{name}” at {self._site.host}{mails}"
-
-    def _newsletter(self) -> str:
-        slug = self._options.newsletter or ""
-        if not self._has("newsletters", f"slug:'{slug}'+status:active"):
-            raise DeliveryFailed(f"{self._site.host} has no active newsletter {slug}", refused=True)
-        return slug
-
-    def _has(self, kind: str, wanted: str) -> bool:
-        return bool(listed(self._api.get(f"/{kind}/", filter=wanted, limit="1"), kind))
+        found = f"Ghost {version}, “{name}” at {self._site.host}"
+        if self._options.newsletter is None:
+            return found
+        self._api.need_newsletter(self._options.newsletter)
+        return f"{found}, mails by {self._options.newsletter}"
 
     def send_test(self) -> Published:
         """Makes a draft, which no reader sees, and deletes it."""
@@ -191,6 +188,7 @@ def _wishes(options: GhostOptions, base: Path) -> Wishes:
         delay=timedelta(seconds=options.delay),
         first=first,
         mail=mail,
+        feature_image=options.feature_image,
         upload=options.upload == "video",
         upload_limit=options.upload_limit,
     )

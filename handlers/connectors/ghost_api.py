@@ -91,6 +91,15 @@ class GhostApi:
         timeout = self.site.timeout + size / _MIN_RATE
         return _only(self._call("POST", path, content_type, body, timeout), kind)
 
+    def has(self, kind: str, wanted: str) -> bool:
+        """Whether there is a thing of a kind (`users`) that a filter of Ghost's finds."""
+        return bool(listed(self.get(f"/{kind}/", filter=wanted, limit="1"), kind))
+
+    def need_newsletter(self, slug: str) -> None:
+        """Raises DeliveryFailed when there is no active newsletter of that name."""
+        if not self.has("newsletters", f"slug:'{slug}'+status:active"):
+            raise DeliveryFailed(f"{self.site.host} has no active newsletter {slug}", refused=True)
+
     def delete(self, path: str) -> None:
         """Deletes; what is gone already counts as deleted."""
         try:

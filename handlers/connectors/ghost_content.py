@@ -20,7 +20,7 @@ from service.domain.delivery import DeliveryFailed, Publication, StoryFacts
 
 TITLE = 255
 """UTF-16 units of a title, in Ghost 5 and 6."""
-_ALT = 125
+_ALT, _EXCERPT = 125, 300
 _HTML = (".html", ".html.jinja", ".html.j2")
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\(){}`]+")
 Node = dict[str, Any]
@@ -76,7 +76,7 @@ def mark_of(key: str) -> str:
 
 def title_of(story: StoryFacts) -> str:
     """The post's title."""
-    return cut(line(readable(story).name), TITLE)
+    return cut(line(story.name) or "A video", TITLE)
 
 
 def slug_of(publication: Publication) -> str:
@@ -88,7 +88,13 @@ def slug_of(publication: Publication) -> str:
 
 def alternative(story: StoryFacts) -> str:
     """The feature image's text for those who don't see it."""
-    return cut(f"Poster of the video: {line(readable(story).name)}", _ALT)
+    return cut(f"Poster of the video: {line(story.name)}", _ALT)
+
+
+def excerpt_of(story: StoryFacts) -> str:
+    """What listings, mails and search engines show. Left to Ghost, it begins with the player's own "0:00 / 0:15 1×"."""
+    texts = (line(story.idea), *(line(scene.narration) for scene in story.scenes), line(story.name))
+    return cut(next((text for text in texts if text), "A video"), _EXCERPT)
 
 
 def file_stem(publication: Publication) -> str:
@@ -97,8 +103,8 @@ def file_stem(publication: Publication) -> str:
 
 
 def uploaded_in(post: Mapping[str, Any], stem: str) -> Uploaded:
-    """The files with this stem that a post shows, as `lexical` and `feature_image` say."""
-    image = post.get("feature_image")
+    """The files with this stem that a post shows, as `lexical` and `og_image` say."""
+    image = post.get("og_image")
     video, thumbnail = None, None
     for node in _nodes(post.get("lexical")):
         if node.get("type") == "video" and stem in str(node.get("src")):

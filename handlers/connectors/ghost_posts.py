@@ -26,11 +26,16 @@ class Post:
     id: str
     slug: str
     status: str
+    created_at: str
     updated_at: str
     url: str | None
     mailed: bool
-    untouched: bool
     raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_untouched_draft(self) -> bool:
+        """Whether nobody, neither we nor an editor, saved it since it was made."""
+        return self.status == "draft" and self.updated_at == self.created_at and not self.mailed
 
     @property
     def is_public(self) -> bool:
@@ -57,17 +62,18 @@ class Posts:
         wanted = f"slug:~'{self.mark}'"
         if self.known is not None and _ID.fullmatch(self.known):
             wanted += f",id:'{self.known}'"
-        found = self.api.get("/posts/", filter=wanted, order="created_at asc", limit="20", **_WANTED)
+        found = self.api.get("/posts/", filter=wanted, limit="20", **_WANTED)
         ours = re.compile(rf"(.*-)?{self.mark}(-\d+)?")
         posts = [_post(raw) for raw in listed(found, "posts")]
         posts = [post for post in posts if post.id == self.known or ours.fullmatch(post.slug)]
-        return sorted(posts, key=lambda post: (not post.mailed, not post.is_public, post.id != self.known))
+        # two attempts that see the same posts choose the same one
+        return sorted(posts, key=lambda post: (not post.mailed, not post.is_public, post.created_at, post.id))
 
     def only(self) -> Post | None:
         """The one to keep, after the deletion of untouched drafts beside it."""
         found = self.find()
         for double in found[1:]:
-            if double.status == "draft" and double.untouched and not double.mailed:
+            if double.is_untouched_draft:
                 self.api.delete(f"/posts/{double.id}/")
         return found[0] if found else None
 
@@ -99,18 +105,17 @@ class Posts:
 
 
 def _post(raw: Mapping[str, Any]) -> Post:
-    texts = [raw.get(name) for name in ("id", "slug", "status", "updated_at")]
+    texts = [raw.get(name) for name in ("id", "slug", "status", "created_at", "updated_at")]
     if not all(isinstance(text, str) for text in texts) or not _ID.fullmatch(str(texts[0])):
-        raise DeliveryFailed("Ghost answered a post without its id, slug, status or updated_at")
-    identity, slug, status, updated_at = map(str, texts)
+        raise DeliveryFailed("Ghost answered a post without its id, slug, status or times")
     url = raw.get("url")
     return Post(
-        id=identity,
-        slug=slug,
-        status=status,
-        updated_at=updated_at,
+        id=raw["id"],
+        slug=raw["slug"],
+        status=raw["status"],
+        created_at=raw["created_at"],
+        updated_at=raw["updated_at"],
         url=url if isinstance(url, str) and url.startswith(("http://", "https://")) else None,
         mailed=bool(raw.get("email")) or bool(raw.get("newsletter")),
-        untouched=raw.get("created_at") == updated_at,
         raw=raw,
     )

@@ -11,6 +11,7 @@ from handlers.connectors.ghost_content import (
     Uploaded,
     address,
     alternative,
+    excerpt_of,
     file_stem,
     mark_of,
     slug_of,
@@ -37,6 +38,7 @@ class Wishes:
     """Fields of a new post alone: tags, visibility, authors. Later they are the editors'."""
     mail: Mapping[str, str]
     """The query that has Ghost send the post as a newsletter; empty: it is not mailed."""
+    feature_image: bool
     upload: bool
     upload_limit: int | None
 
@@ -45,7 +47,7 @@ class Wishes:
 class Memory:
     """What is known to be done. `placed`: the post had its status from us, which is the editors' from then on.
 
-    `mailing` is kept before Ghost is asked to send the newsletter, and for ever: with it, no second post is mailed.
+    `mailing` is the post that Ghost is about to be asked to mail, kept for ever: no other post is mailed.
     """
 
     post: str | None = None
@@ -54,7 +56,7 @@ class Memory:
     thumbnail: str | None = None
     image: str | None = None
     placed: bool = False
-    mailing: bool = False
+    mailing: str | None = None
 
     @classmethod
     def of(cls, reference: Reference) -> "Memory":
@@ -105,8 +107,7 @@ class StoryInGhost:
 
     def _create(self, fields: Mapping[str, Any]) -> Post:
         self.publication.check()
-        first = {"slug": slug_of(self.publication), **self.wishes.first}
-        post = Posts.create(self._posts(), {**fields, **first})
+        post = self._posts().create({**first_fields(self.publication, self.wishes), **fields})
         self._keep(post=post.id, placed=False)
         # a creation whose answer was lost may have come to its end meanwhile
         return self._posts().only() or post
@@ -119,7 +120,7 @@ class StoryInGhost:
         self.publication.check()
         mail = self._mail(post) if status else {}
         if mail:
-            self._keep(mailing=True)
+            self._keep(mailing=post.id)
         return self._posts().change(post, {**fields, **status}, **mail)
 
     def _status(self, post: Post) -> Mapping[str, Any]:
@@ -138,9 +139,11 @@ class StoryInGhost:
         """The query that mails it: Ghost mails a post once, when it becomes public, and we mail one post."""
         if not self.wishes.mail or post.mailed:
             return {}
-        if self.memory.mailing and self.memory.post != post.id:
+        if self.memory.mailing not in (None, post.id):
             self.remarks.append("not mailed: an earlier post of this story, which is gone, may have been")
             return {}
+        # asked to mail by one that it doesn't have, Ghost answers 500, as if it were to be tried again
+        self.api.need_newsletter(self.wishes.mail["newsletter"])
         return self.wishes.mail
 
     def _uploaded(self, post: Post | None) -> Uploaded:
@@ -202,11 +205,21 @@ class StoryInGhost:
         self._keep(image=address(made.get("url")))
 
 
+def first_fields(publication: Publication, wishes: Wishes) -> dict[str, Any]:
+    """What a new post says beside; later it is the editors'."""
+    excerpt = {"custom_excerpt": excerpt_of(publication.story)}
+    return {"slug": slug_of(publication), **excerpt, **wishes.first}
+
+
 def content_fields(publication: Publication, wishes: Wishes, uploaded: Uploaded) -> dict[str, Any]:
     """What every revision says anew."""
-    image = {"feature_image": uploaded.image, "feature_image_alt": alternative(publication.story)}
-    return {
+    content = {
         "title": title_of(publication.story),
         "lexical": wishes.body.lexical(publication, uploaded),
-        **(image if uploaded.image else {"feature_image": None}),
+        "og_image": uploaded.image,
+        "twitter_image": uploaded.image,
     }
+    if not wishes.feature_image or uploaded.image is None:
+        return content
+    alt = {"feature_image_alt": alternative(publication.story)}
+    return {**content, "feature_image": uploaded.image, **alt}
