@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.domain.people import Person, Role
 from service.ledger.engine import insert
-from service.ledger.tables import audit, people
+from service.ledger.people_tables import audit, people
 
 SIGN_IN_REFUSED = "sign_in_refused"
 

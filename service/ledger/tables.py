@@ -57,7 +57,7 @@ def sortable(value: datetime) -> str:
     return value.astimezone(UTC).strftime(_SQLITE_TIME)
 
 
-_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 
 
@@ -68,7 +68,7 @@ def _in(column: str, values: Any) -> str:
 stories = sa.Table(
     "stories",
     metadata,
-    sa.Column("id", _Id, primary_key=True),
+    sa.Column("id", Key, primary_key=True),
     sa.Column("submission_id", sa.Text, nullable=False, unique=True),
     sa.Column("story_id", sa.Text, unique=True, comment="the Story API's id, NULL until it is known"),
     sa.Column("origin", sa.Text, nullable=False),
@@ -116,7 +116,7 @@ stories = sa.Table(
 videos = sa.Table(
     "videos",
     metadata,
-    sa.Column("story", _Id, sa.ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("story", Key, sa.ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("revision", sa.Integer, primary_key=True),
     sa.Column("prefix", sa.Text, nullable=False, comment="where its files are in the video store"),
     sa.Column("sha256", sa.Text, nullable=False),
@@ -134,10 +134,10 @@ videos = sa.Table(
 notices = sa.Table(
     "notices",
     metadata,
-    sa.Column("id", _Id, primary_key=True),
+    sa.Column("id", Key, primary_key=True),
     sa.Column("key", sa.Text, nullable=False, unique=True, comment="the same trouble is told once"),
     sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("story", _Id, sa.ForeignKey("stories.id", ondelete="CASCADE")),
+    sa.Column("story", Key, sa.ForeignKey("stories.id", ondelete="CASCADE")),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
@@ -147,15 +147,17 @@ notices = sa.Table(
 steps = sa.Table(
     "steps",
     metadata,
-    sa.Column("id", _Id, primary_key=True),
-    sa.Column("story", _Id, sa.ForeignKey("stories.id", ondelete="CASCADE")),
-    sa.Column("notice", _Id, sa.ForeignKey("notices.id", ondelete="CASCADE")),
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("story", Key, sa.ForeignKey("stories.id", ondelete="CASCADE")),
+    sa.Column("notice", Key, sa.ForeignKey("notices.id", ondelete="CASCADE")),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False, server_default=""),
     sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
     sa.Column("route", sa.Text, nullable=False, server_default=""),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("intent", sa.Text, nullable=False, server_default=Intent.PUBLISH, comment="publish or withdraw"),
+    sa.Column(
+        "intent", sa.Text, nullable=False, server_default=Intent.PUBLISH, comment="publish or withdraw"
+    ),
     sa.Column("instead_of", sa.Text, comment="the destination that could not be given the story"),
     sa.Column("waiting_for", _Json, comment="names of the destinations whose deliveries come first"),
     sa.Column("generation", sa.Integer, nullable=False, server_default="0", comment="the fencing token"),
@@ -218,8 +220,8 @@ is_busy: sa.ColumnElement[bool] = steps.c.state.in_([sa.literal_column(f"'{state
 attempts = sa.Table(
     "attempts",
     metadata,
-    sa.Column("id", _Id, primary_key=True),
-    sa.Column("step", _Id, sa.ForeignKey("steps.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("step", Key, sa.ForeignKey("steps.id", ondelete="CASCADE"), nullable=False),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
@@ -234,8 +236,8 @@ attempts = sa.Table(
 receipts = sa.Table(
     "receipts",
     metadata,
-    sa.Column("id", _Id, primary_key=True),
-    sa.Column("story", _Id, sa.ForeignKey("stories.id", ondelete="SET NULL")),
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("story", Key, sa.ForeignKey("stories.id", ondelete="SET NULL")),
     sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("token", sa.Text, nullable=False, comment="whose token: submission or route:<name>"),
     sa.Column("claimed_id", sa.Text),
@@ -280,30 +282,4 @@ heartbeats = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("at", UtcTime, nullable=False),
-)
-
-people = sa.Table(
-    "people",
-    metadata,
-    sa.Column("id", _Id, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("folded", sa.Text, nullable=False, unique=True, comment="the name without regard to case"),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("password_hash", sa.Text, nullable=False, comment="argon2id, with its salt and parameters"),
-    sa.Column("epoch", sa.Integer, nullable=False, server_default="0", comment="sessions of others are over"),
-    sa.Column("created_at", UtcTime, nullable=False),
-    sa.Column("seen_at", UtcTime, comment="the last sign-in"),
-)
-
-audit = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("id", _Id, primary_key=True),
-    sa.Column("at", UtcTime, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("about", sa.Text, nullable=False, server_default=""),
-    sa.Column("detail", sa.Text, nullable=False, server_default=""),
-    sa.Column("remote", sa.Text, nullable=False, server_default=""),
-    sa.Index("ix_audit_action_at", "action", "at"),
 )
