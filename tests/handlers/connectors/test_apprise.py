@@ -212,7 +212,7 @@ class Kept(Transport):
 @pytest.fixture
 def sentry() -> Iterator[list[str]]:
     Kept.sent.clear()
-    configure_sentry("http://key@127.0.0.1/1", "1", "tests", transport=Kept)
+    configure_sentry("http://key@sentry.test/1", "1", "tests", transport=Kept)
     yield Kept.sent
     sentry_sdk.get_global_scope().set_client(None)
 
