@@ -1,4 +1,6 @@
 import dataclasses
+import email
+import email.policy
 import email.utils
 import ssl
 from collections.abc import Callable, Iterator
@@ -10,6 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from handlers.connectors.email import EmailConnector, EmailOptions
+from handlers.connectors.email_wire import wire_with
+from handlers.connectors.smtp_replies import Reply
 from handlers.message_text import BrokenTemplate
 from service.connectors import ConnectorTools, connector_class
 from service.domain.delivery import DeliveryFailed, Notice
@@ -286,6 +290,176 @@ def test_templates_of_ones_own(shelf: Any, make: Make, box: Mailbox, tools: Conn
     assert part(message, "plain").strip() == "0:15 <B>&"
 
 
+def test_a_route_may_have_templates_of_its_own(
+    shelf: Any, make: Make, box: Mailbox, tools: ConnectorTools
+) -> None:
+    (tools.base / "upright.html").write_text("<p>Upright: {{ story.title }}</p>")
+    (tools.base / "upright.txt").write_text("Upright by {{ route }}")
+    place = make(templates={"upright": "upright.html"}, text_templates={"upright": "upright.txt"})
+    place.publish(dataclasses.replace(shelf.publication(), route="upright"))
+    place.publish(shelf.publication(repeat=1))
+    upright, usual = (mail.message for mail in box.messages)
+    assert part(upright, "html").strip() == "<p>Upright: A letter</p>"
+    assert part(upright, "plain").strip() == "Upright by upright"
+    assert "Watch the video" in part(usual, "html")
+    with pytest.raises(BrokenTemplate, match=r"missing\.html"):
+        make(templates={"upright": "missing.html"})
+
+
+def test_says_where_else_the_story_stands(shelf: Any, make: Make, box: Mailbox) -> None:
+    elsewhere = {"blog<b>": "https://blog.test/a?b=1&c=2", "evil": "javascript:alert(1)"}
+    make().publish(dataclasses.replace(shelf.publication(), elsewhere=elsewhere))
+    message = box.messages[0].message
+    assert '<a href="https://blog.test/a?b=1&amp;c=2"' in part(message, "html")
+    assert "blog&lt;b&gt;</a>" in part(message, "html")
+    assert "blog<b>: https://blog.test/a?b=1&c=2" in part(message, "plain")
+    assert "javascript" not in message.as_string()
+
+
+def test_headers_of_lists(shelf: Any, make: Make, box: Mailbox, notice: Notice) -> None:
+    make().publish(shelf.publication())
+    unsubscribe = ["mailto:stop@example.test?subject=stop", "https://example.test/stop?u=1"]
+    make(list_id="videos.example.test", list_unsubscribe=unsubscribe, one_click=True).publish(
+        shelf.publication(repeat=1)
+    )
+    make().notify(notice)
+    usual, told, to_the_operator = (mail.message for mail in box.messages)
+    assert (usual["List-Id"], usual["List-Unsubscribe"]) == ("<team.storyrelay.example.test>", None)
+    assert told["List-Id"] == "<videos.example.test>"
+    assert [one.strip(" <>") for one in told["List-Unsubscribe"].split(",")] == unsubscribe
+    assert told["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert to_the_operator["List-Id"] is None
+
+
+def test_a_preview_shows_the_mail_and_reaches_nobody(
+    shelf: Any, make: Make, box: Mailbox, nobody_listens: int, hostile: str
+) -> None:
+    eml, html, text = make(port=nobody_listens).preview(shelf.publication(title=hostile))
+    assert [one.name for one in (eml, html, text)] == ["mail.eml", "mail.html", "mail.txt"]
+    message = email.message_from_string(eml.text, policy=email.policy.default)
+    assert message["Message-ID"]
+    assert message["Bcc"] is None
+    kinds = [
+        (one.get_content_type(), len(one.get_content())) for one in message.walk() if not one.is_multipart()
+    ]
+    assert [kind for kind, size in kinds if size == 0] == ["image/jpeg", "video/mp4"]
+    assert part(message, "html").strip() == html.text  # type: ignore[arg-type]
+    assert "&lt;script&gt;alert(1)" in html.text
+    assert "<script>alert(1)</script>" in text.text
+    assert "https://relay.test/media/v?a=1&b=2" in text.text
+    shelf.poster = None
+    assert "image/jpeg" not in make(attach_limit=0).preview(shelf.publication())[0].text
+    assert box.messages == []
+
+
+def test_mails_are_not_taken_back(shelf: Any, make: Make, box: Mailbox) -> None:
+    make().publish(shelf.publication())
+    with pytest.raises(DeliveryFailed, match=r"can't be taken back.*ann@example\.test") as failed:
+        make().withdraw(shelf.withdrawal())
+    assert failed.value.permanent
+
+
+@pytest.mark.parametrize("reply", ["552 5.3.4 Message too big", "552 Too large", "554 5.2.3 Over the limit"])
+def test_a_mail_that_is_too_large_goes_once_more_with_a_link(
+    shelf: Any, make: Make, box: Mailbox, reply: str
+) -> None:
+    box.faults.data.append(reply)
+    remark = make().publish(shelf.publication()).remark
+    assert f"the video is linked: {make()._server} answered {reply}" in remark
+    (mail,) = box.messages
+    assert attachments(mail.message) == []
+    assert "attached" not in part(mail.message, "plain")
+
+
+def test_a_mail_that_is_too_large_without_its_video_is_permanent(
+    shelf: Any, make: Make, box: Mailbox
+) -> None:
+    box.faults.data += ["552 Too large", "552 Too large"]
+    with pytest.raises(DeliveryFailed, match="552") as failed:
+        make().publish(shelf.publication())
+    assert failed.value.permanent
+    assert not box.faults.data
+
+
+def test_a_stop_while_the_video_is_sent_leaves_no_mail(shelf: Any, make: Make, box: Mailbox) -> None:
+    with shelf.video.open("r+b") as file:
+        file.truncate(3_000_000)
+    checks = iter(range(100))
+
+    def check() -> None:
+        if next(checks) == 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        make().publish(dataclasses.replace(shelf.publication(), check=check))
+    assert next(checks) == 5
+    make().publish(shelf.publication())
+    (mail,) = box.messages
+    assert attachments(mail.message)[0][2] == 3_000_000
+
+
+class Stopped(BaseException):
+    """As the deliver step ends an attempt."""
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 56, 57, 58, 57 * 4096 - 1, 57 * 4096, 57 * 4096 + 1])
+def test_a_streamed_attachment_has_the_size_that_was_said(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(bytes(range(256)) * (size // 256) + bytes(range(size % 256)))
+    built = EmailMessage(policy=email.policy.SMTP)
+    built.set_content(".\n.. dots\nof lines\n")
+    wire = wire_with(built, path, "a.mp4")
+    sent = b"".join(wire.chunks())
+    assert b"\r\n..\r\n... dots\r\n" in sent
+    plain = sent.replace(b"\r\n..", b"\r\n.")
+    assert len(plain) == wire.size
+    read = email.message_from_bytes(plain, policy=email.policy.default)
+    assert [one.get_content() for one in read.iter_attachments()] == [path.read_bytes()]  # type: ignore[attr-defined]
+    assert max(len(each) for each in plain.split(b"\r\n")) <= 78
+
+
+@pytest.mark.parametrize(
+    ("reply", "wait"),
+    [
+        ("450 4.2.0 Greylisted, see http://postgrey.schweikert.ch/help/example.test.html", 300),
+        ("451 4.7.1 Greylisting in action, please come back later", 300),
+        ("451 4.7.1 Graylisted, try again in 5 minutes", 300),
+        ("450 4.7.1 Please try again in 90 seconds", 90),
+        ("450 4.7.1 wait 1s", 5),
+        ("451 try again after 9999 minutes", 3600),
+        ("452 4.2.2 Mailbox full", None),
+        ("421 4.3.2 Too busy", None),
+        ("451 in 7 days", None),
+    ],
+)
+def test_the_wait_that_a_server_asks_for(reply: str, wait: float | None) -> None:
+    code, _, text = reply.partition(" ")
+    assert Reply.of(int(code), text).wait == wait
+
+
+def test_a_used_up_daily_limit_is_not_for_good(shelf: Any, make: Make, box: Mailbox) -> None:
+    box.faults.data.append("550 5.4.5 Daily user sending limit exceeded")
+    with pytest.raises(DeliveryFailed, match=r"5\.4\.5") as failed:
+        make().publish(shelf.publication())
+    assert (failed.value.permanent, failed.value.refused) == (False, False)
+
+
+def test_a_policy_against_all_pauses_and_against_one_is_told(shelf: Any, make: Make, box: Mailbox) -> None:
+    box.faults.refuse |= {ANN: "554 5.7.1 Relay access denied", BOB: "554 5.7.1 Relay access denied"}
+    with pytest.raises(DeliveryFailed, match=r"Relay access denied; see the options from") as failed:
+        make().publish(shelf.publication())
+    assert failed.value.refused
+    del box.faults.refuse[ANN]
+    assert "bob@example.test (554 5.7.1 Relay" in make().publish(shelf.publication()).remark
+
+
+def test_addresses_beyond_ascii_need_a_server_that_takes_them(shelf: Any, make: Make, box: Mailbox) -> None:
+    make(to=["Jörg <jörg@example.test>"], bounces_to="bounces@example.test").publish(shelf.publication())
+    (mail,) = box.messages
+    assert (mail.sender, mail.recipients) == ("bounces@example.test", ("jörg@example.test",))
+    assert mail.message["To"] == "Jörg <jörg@example.test>"
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -314,6 +488,11 @@ def test_a_broken_template_is_found_at_once(make: Make, broken: dict[str, str]) 
         ({"security": "ssl"}, "starttls"),
         ({"port": 0}, "greater than"),
         ({"cc2": []}, "Extra inputs"),
+        ({"list_id": "Videos <x>"}, "like a host's name"),
+        ({"list_unsubscribe": ["http://example.test/stop"]}, "mailto:"),
+        ({"list_unsubscribe": ["https://example.test/>\r\nBcc: eve@evil.test"]}, "mailto:"),
+        ({"one_click": True, "list_unsubscribe": ["mailto:stop@example.test"]}, "https address"),
+        ({"bounces_to": "nobody"}, "one e-mail address"),
     ],
 )
 def test_options_are_checked(box: Mailbox, wrong: dict[str, Any], says: str) -> None:
