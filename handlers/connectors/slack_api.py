@@ -1,6 +1,7 @@
 """Calls to Slack's Web API through slack-sdk, each one once and in its turn."""
 
 import http.client
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from handlers.connectors.trust import trusting
 from service.connectors import ConnectorTools
 
 _PAGES = 20
+_SILENT = logging.getLogger("storyrelay.slack_sdk")
+_SILENT.setLevel(logging.CRITICAL)
+"""slack-sdk would log whole answers, with the signed addresses of uploads, and pages of whoever answers for Slack."""
 
 
 class SlackApi:
@@ -32,6 +36,7 @@ class SlackApi:
             timeout=max(1, round(timeout)),
             ssl=trusting() if api_url.startswith("https:") else None,
             retry_handlers=[],
+            logger=_SILENT,
         )
 
     def turn(self) -> None:

@@ -653,6 +653,18 @@ def test_a_page_that_is_no_answer_may_hide_a_message(shelf: Any, slack: SlackSta
     assert len(slack.messages) == 1
 
 
+def test_the_sdk_logs_neither_addresses_of_uploads_nor_pages(
+    shelf: Any, slack: SlackStandIn, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    slack.fail_next("chat.postMessage", SlackFault(status=200))
+    with pytest.raises(DeliveryFailed):
+        make().publish(shelf.publication())
+    make().publish(shelf.publication())
+    assert "sig=secret" not in caplog.text
+    assert "It broke" not in caplog.text
+
+
 def test_files_that_slack_takes_none_of_are_left_out(shelf: Any, slack: SlackStandIn, make: Make) -> None:
     slack.fail_next("files.getUploadURLExternal", SlackFault(error="file_uploads_disabled"), times=2)
     published = make().publish(shelf.publication())
