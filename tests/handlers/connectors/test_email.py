@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from handlers.connectors.email import EmailConnector, EmailOptions
 from handlers.connectors.email_wire import wire_with
+from handlers.connectors.smtp import _xtext
 from handlers.connectors.smtp_replies import Reply
 from handlers.message_text import BrokenTemplate
 from service.connectors import ConnectorTools, connector_class
@@ -526,3 +527,7 @@ def test_encoded_words_in_a_title_begin_no_headers(
             or mail.message.get_content_type() == "text/plain"
         )
         assert "evil" not in str(mail.message.get_body(("plain",)).get_content()).split("=?")[0]  # type: ignore[union-attr]
+
+
+def test_the_envelope_id_may_hold_any_character() -> None:
+    assert _xtext("step-1 +=é") == "step-1+20+2B+3D+C3+A9"  # RFC 3461 §4
