@@ -142,7 +142,7 @@ class StoryInGhost:
         if self.memory.mailing not in (None, post.id):
             self.remarks.append("not mailed: an earlier post of this story, which is gone, may have been")
             return {}
-        # asked to mail by one that it doesn't have, Ghost answers 500, as if it were to be tried again
+        # asked to mail by one that it doesn't have, Ghost 6 answers 500, as if it were to be tried again
         self.api.need_newsletter(self.wishes.mail["newsletter"])
         return self.wishes.mail
 

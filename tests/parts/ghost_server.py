@@ -82,12 +82,15 @@ class MailService:
 
 
 @contextmanager
-def running_ghost(folder: Path) -> Iterator[Ghost]:
-    """Starts a Ghost whose files are below `folder`; the first time it is installed, which takes minutes."""
+def running_ghost(folder: Path, under: str = "") -> Iterator[Ghost]:
+    """Starts a Ghost whose files are below `folder`; the first time it is installed, which takes minutes.
+
+    `under` is a path such as /blog, for a site that does not begin at the root.
+    """
     program = _installed()
     shutil.copytree(program / "content", folder / "content", symlinks=True)
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{under}"
     database = folder / "ghost.sqlite3"
     with _mail_service() as mails:
         env = {**_NODE.env(), **_settings(url, port, folder, database, mails.url)}
@@ -165,7 +168,7 @@ def _call(opener: urllib.request.OpenerDirector, url: str, method: str, path: st
     request = urllib.request.Request(
         f"{url}/ghost/api/admin{path}",
         None if content is None else json.dumps(content).encode(),
-        {"Origin": url, "Content-Type": "application/json"},
+        {"Origin": url.removesuffix("/blog"), "Content-Type": "application/json"},
         method=method,
     )
     try:
