@@ -16,7 +16,7 @@ from service.domain.notices import NoticeKind, Trouble
 from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
-from service.ledger import lanes, notices, steps, stories
+from service.ledger import deliveries, lanes, notices, steps, stories
 from service.ledger.stories import StoryRow, VideoRow
 from service.outbound_http import (
     AddressRefused,
@@ -198,14 +198,16 @@ def _refreshed(relay: Relay, attempt: Attempt) -> Story:
         raise StepFailed(f"no fresh address for the video: {met}", retry_after=met.retry_after) from error
 
 
-def _stored(video: VideoRow, deliveries: list[steps.NewStep]) -> Record:
+def _stored(video: VideoRow, wanted: list[steps.NewStep]) -> Record:
     def record(tx: sa.Connection, now: datetime) -> None:
         stories.add_video(tx, video, now)
         row = stories.lock(tx, video.story)
         overtaken = row.revision != video.revision or row.state != StoryState.SETTLING
         # decided here, under the lock: what was delivered before may have been overtaken while we downloaded
         if not overtaken and stories.delivered_sha256(tx, video.story, video.revision) != video.sha256:
-            steps.add(tx, deliveries, now)
+            taken_back = deliveries.withdrawn(tx, video.story)
+            steps.add(tx, [step for step in wanted if step.lane.destination not in taken_back], now)
+            deliveries.tell_withdrawn(tx, row, now)
         stories.settle_if_over(tx, video.story, now)
 
     return record

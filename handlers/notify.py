@@ -6,18 +6,21 @@ import sqlalchemy as sa
 import structlog
 
 from handlers.attempt import Attempt
-from handlers.deliver import failure, open_connector
+from handlers.places import admit, failure, open_connector
 from service.domain.delivery import DeliveryFailed, Notice
-from service.domain.steps import ClaimedStep, Done, StepFailed
+from service.domain.steps import ClaimedStep, Done, Later, StepFailed
 from service.ledger import notices
 from service.wiring import Relay
 
 log = structlog.get_logger()
 
 
-def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
+def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     """Tells the notice. Raises StepFailed."""
     notice = _notice(relay, step)
+    later = admit(relay, step, attempt)
+    if later is not None:
+        return later
     try:
         connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
         told = connector.notify(notice)

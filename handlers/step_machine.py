@@ -91,7 +91,7 @@ class StepMachine:
             if step.story is not None:
                 stories.lock(tx, step.story)
             if isinstance(answer, Done):
-                steps.end(tx, step, now, StepState.DONE, _result(answer))
+                steps.end(tx, step, now, answer.state, _result(answer))
                 steps.end_attempt(tx, step, now, Outcome.DONE, _detail(answer.detail))
             else:
                 next_at = now + timedelta(seconds=answer.seconds)
@@ -144,9 +144,13 @@ class StepMachine:
         with self.relay.ledger.write() as tx:
             if step.story is not None:
                 stories.lock(tx, step.story)
-            steps.end(tx, step, now, StepState.DEAD, {"last_error": message})
-            steps.end_attempt(tx, step, now, Outcome.DEAD, message)
-            self.handlers[step.lane.kind].dead(self.relay, tx, step, message, now)
+            over = steps.end(tx, step, now, StepState.DEAD, {"last_error": message})
+            steps.end_attempt(tx, step, now, Outcome.DEAD if over else Outcome.RETRY, message)
+            if over:
+                self.handlers[step.lane.kind].dead(self.relay, tx, step, message, now)
+        if not over:  # a person wants the contrary by now, so that nobody is to be told
+            log.warning("step.turned", **_facts(step), error=message)
+            return
         sentry_sdk.capture_message(f"{step.lane} gave up: {message}", level="error")
         log.error("step.dead", **_facts(step), error=message)
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 from pydantic import BaseModel
 
 from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
+from service.domain.rates import Rate
 from service.outbound_http import HttpClient
 
 GROUP = "storyrelay.connectors"
@@ -69,6 +70,15 @@ class Connector(Protocol):
         """Makes something harmless, marked as a test."""
 
 
+class Paced(Protocol):
+    """What a connector's class may say beside: how often its place may be called.
+
+    It holds where the destination has no `rate` of its own. A class without it has no limit.
+    """
+
+    default_rate: ClassVar[Rate | None]
+
+
 class UnknownConnector(LookupError):
     """No connector of that name is installed; the message names the nearest and all there are."""
 
@@ -85,3 +95,8 @@ def connector_class(name: str) -> type[Connector]:
         raise UnknownConnector(f"no connector {name!r}: {hint}there are {', '.join(sorted(found))}")
     loaded: type[Connector] = found[name].load()
     return loaded
+
+
+def default_rate(connector: type[Connector]) -> Rate | None:
+    """How often the connector's place may be called, by `Paced`; None: as often as there is work."""
+    return cast("type[Paced]", connector).default_rate if hasattr(connector, "default_rate") else None

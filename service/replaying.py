@@ -8,9 +8,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from service.configuration import Configuration
-from service.domain.states import ENDED_STEPS, StepKind, StepState, StoryState
+from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, fetch_steps, reports, steps, stories
+from service.ledger import Ledger, deliveries, fetch_steps, reports, steps, stories
 from service.ledger.replays import hasten
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow
@@ -121,6 +121,7 @@ class Replaying:
         actions = [self._deliver_to(tx, row, name, latest.get(name), now) for name in wanted]
         if any(action.done in (Redone.REPEATED, Redone.MADE) for action in actions):
             _reopen(tx, row, now, StoryState.SETTLING, settled_at=None)
+            deliveries.tell_withdrawn(tx, stories.lock(tx, row.id), now)
         return actions
 
     def _deliver_to(
@@ -174,6 +175,9 @@ def _download(tx: sa.Connection, row: StoryRow, step: StepRow, now: datetime) ->
 
 def _again(tx: sa.Connection, step: StepRow, now: datetime) -> Redone:
     if step.state in ENDED_STEPS and steps.repeat(tx, [step.id], now):
+        return Redone.REPEATED
+    if step.intent == Intent.WITHDRAW:
+        deliveries.turn(tx, step.id, Intent.PUBLISH, now)
         return Redone.REPEATED
     if step.state == StepState.PENDING and hasten(tx, [step.id], now):
         return Redone.HASTENED

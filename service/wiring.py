@@ -3,15 +3,16 @@
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
 from service.configuration import Configuration, load_configuration, try_connectors
-from service.connectors import Connector, ConnectorTools, connector_class
+from service.connectors import Connector, ConnectorTools, connector_class, default_rate
 from service.dispatching import Dispatcher
+from service.domain.rates import Rate
 from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.intake import Intake
@@ -21,8 +22,8 @@ from service.media_url import MediaUrls
 from service.outbound_http import AddressGuard, HttpClient
 from service.pacing import Pacer
 from service.problems import Problem
-from service.setup_url import SetupUrls
 from service.settings import Settings, SettingsError, load_settings
+from service.setup_url import SetupUrls
 from service.story_api import StoryApi
 from service.video_store import ObjectStore, open_store
 from service.webhook_url import WebhookUrls
@@ -52,6 +53,7 @@ class Relay:
     webhook_urls: WebhookUrls
     media_urls: MediaUrls
     now: Callable[[], datetime]
+    pacer: Pacer = Pacer()  # noqa: RUF009  frozen, and it holds nothing
 
     @property
     def intake(self) -> Intake:
@@ -90,15 +92,21 @@ class Relay:
         """The connector of a configured destination, ready for one step. Raises UnknownDestination."""
         config = self.configuration.destinations.get(destination)
         if config is None:
-            near = difflib.get_close_matches(destination, self.configuration.destinations, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise UnknownDestination(
-                f"there is no destination {destination!r} in {self.settings.config_path}{hint}"
-            )
+            raise self._unknown(destination)
         tools = ConnectorTools(
             destination=destination, http=self.own_http(stop), base=self.config_folder, now=self.now
         )
+        rate = self.rate(destination)
+        if rate is not None:
+            tools = replace(tools, pace=self.pacer.pace(destination, rate))
         return connector_class(config.connector)(config.options, tools)
+
+    def rate(self, destination: str) -> Rate | None:
+        """How often the destination may be called: as configured, else as its connector says."""
+        config = self.configuration.destinations.get(destination)
+        if config is None:
+            return None
+        return config.rate or default_rate(connector_class(config.connector))
 
     def fingerprint(self, lane: Lane) -> str | None:
         """What changes when the settings that a lane depends on do; holds no secret."""
@@ -111,6 +119,13 @@ class Relay:
     def config_folder(self) -> Path:
         """What relative paths in storyrelay.toml are relative to."""
         return self.settings.config_path.parent
+
+    def _unknown(self, destination: str) -> UnknownDestination:
+        near = difflib.get_close_matches(destination, self.configuration.destinations, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return UnknownDestination(
+            f"there is no destination {destination!r} in {self.settings.config_path}{hint}"
+        )
 
 
 def open_relay(
@@ -147,7 +162,8 @@ def assemble(
     """Puts a relay together from what was read; see `open_relay`."""
     ledger = Ledger(settings.database_url, pool_size=settings.web_threads + 2)
     address = settings.redis_url
-    queue = JobQueue(fast_connection(address, timeout=queue_timeout)) if address else NoQueue()
+    connection = fast_connection(address, timeout=queue_timeout) if address else None
+    queue = JobQueue(connection) if connection is not None else NoQueue()
     webhook_urls, media_urls = _signed_urls(settings, configuration)
     return Relay(
         settings=settings,
@@ -158,6 +174,7 @@ def assemble(
         webhook_urls=webhook_urls,
         media_urls=media_urls,
         now=now,
+        pacer=Pacer(connection),
     )
 
 

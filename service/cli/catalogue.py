@@ -33,6 +33,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed("show", "Tell all about one story.", "service.cli.showing:show_story"),
             Listed("routes", "Tell which routes a story takes, and why not."),
             Listed("replay", "Do what ended, or went wrong, once more.", "service.cli.replays:replay"),
+            Listed("withdraw", "Take a story back.", "service.cli.withdrawals:withdraw"),
         ),
     ),
     (

@@ -18,14 +18,15 @@ from service.story_api import InvalidRequest, StoryApiError
 from service.submission import AlreadyAsked, SubmissionInterrupted
 from service.video_store import BadLocation, StoreError
 from service.wiring import UnknownDestination
+from service.withdrawing import NothingToWithdraw
 
 _MISUSED = (
     SettingsError, ConfigurationError, InvalidRequest, UnknownDestination, UnknownRoute, UnknownConnector,
     BadLocation, NotMigrated,
 )  # fmt: skip
 _FAILED = (
-    UnknownStory, AlreadyAsked, SubmissionInterrupted, NothingToReplay, StoryApiError, DeliveryFailed, StoreError,
-    QueueDown,
+    UnknownStory, AlreadyAsked, SubmissionInterrupted, NothingToReplay, NothingToWithdraw, StoryApiError,
+    DeliveryFailed, StoreError, QueueDown,
 )  # fmt: skip
 
 

@@ -46,19 +46,20 @@ def replay(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
     ID is the story's or the submission's, or a beginning of it that is the only one.
     """
     relay = open_session()
-    _check_destinations(relay, destinations)
+    check_destinations(relay, destinations)
     row = find_story(relay, story)
     replaying = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now)
     replayed = replaying.replay(row.id, destinations)
     if replayed.lanes:
         pass_on(relay, replayed.lanes)
-    _warn_of_closed(relay, replayed.lanes)
+    warn_of_closed(relay, replayed.lanes)
     _show(replayed, as_json=as_json)
     if not replayed.lanes:
         click.get_current_context().exit(1)
 
 
-def _check_destinations(relay: Relay, destinations: tuple[str, ...]) -> None:
+def check_destinations(relay: Relay, destinations: tuple[str, ...]) -> None:
+    """Raises BadParameter for a name that is not configured."""
     known = sorted(relay.configuration.destinations)
     for name in destinations:
         if name not in known:
@@ -69,7 +70,8 @@ def _check_destinations(relay: Relay, destinations: tuple[str, ...]) -> None:
             )
 
 
-def _warn_of_closed(relay: Relay, wanted: list[Lane]) -> None:
+def warn_of_closed(relay: Relay, wanted: list[Lane]) -> None:
+    """Says which of these lanes are paused or off, and what to do."""
     with relay.ledger.read() as tx:
         states = {state.lane: state for state in lanes.all_lanes(tx)}
     for lane in wanted:

@@ -11,7 +11,7 @@ from service.cli.dossier import Dossier, read_dossier
 from service.cli.output import facts, iso, moment, plain, show, show_json, table, word
 from service.cli.session import find_story, open_session
 from service.cli.story_json import attempt_json, notice_json, receipt_json, step_json, story_json
-from service.domain.states import ENDED_STEPS, StepKind
+from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
 from service.video_store import BadLocation, StoreError
@@ -115,13 +115,30 @@ def _waiting(dossier: Dossier) -> Iterator[tuple[str, str, str]]:
         if step.state in ENDED_STEPS or (step.kind == StepKind.FETCH and step.next_at is None):
             continue
         what = f"{step.kind} {step.destination}".strip()
-        yield moment(step.next_at) or "now", f"{what} ({step.state})", plain(step.last_error or "", 300)
+        yield moment(step.next_at) or "now", f"{what} ({step.state})", plain(_why(step), 300)
     if dossier.story.next_poll_at is not None:
         yield moment(dossier.story.next_poll_at), "poll, if no webhook comes", ""
 
 
+def _why(step: StepRow) -> str:
+    reasons = [f"waits for {', '.join(step.waiting_for)}"] if step.waiting_for else []
+    if step.intent == Intent.WITHDRAW:
+        reasons.append("to be withdrawn")
+    return "; ".join([*reasons, *([step.last_error] if step.last_error else [])])
+
+
+def _remark(step: StepRow) -> str:
+    """What is to be known of a delivery beside its state: whom it stands in for, and how it went."""
+    parts = [f"instead of {step.instead_of}"] if step.instead_of else []
+    if step.intent == Intent.WITHDRAW and step.state == StepState.DEAD:
+        parts.append("not withdrawn")
+    elif step.intent == Intent.WITHDRAW and step.state not in ENDED_STEPS:
+        parts.append("to be withdrawn")
+    said = step.last_error if step.state == StepState.DEAD else step.remark or step.last_error
+    return "; ".join([*parts, *([said] if said else [])])
+
+
 def _delivery_cells(step: StepRow) -> tuple[str | Text, ...]:
-    remark = step.last_error if step.state == "dead" else step.remark or step.last_error
     return (
         step.destination,
         word(step.state),
@@ -129,7 +146,7 @@ def _delivery_cells(step: StepRow) -> tuple[str | Text, ...]:
         step.route,
         str(step.attempts),
         step.url or "",
-        plain(remark or "", 300),
+        plain(_remark(step), 300),
     )
 
 

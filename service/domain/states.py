@@ -45,8 +45,15 @@ class StepKind(StrEnum):
     NOTIFY = "notify"
 
 
+class Intent(StrEnum):
+    """What a delivery is to do at its destination."""
+
+    PUBLISH = "publish"
+    WITHDRAW = "withdraw"
+
+
 class StepState(StrEnum):
-    """Where a step stands. `DEAD`: given up, a person may replay it."""
+    """Where a step stands. `DEAD`: given up, a person may replay it. `CANCELLED`: withdrawn, or never begun."""
 
     PENDING = "pending"
     QUEUED = "queued"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from service.domain.states import StepKind
+from service.domain.states import Intent, StepKind, StepState
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class ClaimedStep:
     hints: int
     repeat: int
     created_at: datetime
+    intent: Intent = Intent.PUBLISH
     reference: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -85,7 +86,7 @@ class Done:
     """The work is done.
 
     `record` writes what follows from it, in the transaction that ends the step. `reached`: the other side was
-    asked, so it works.
+    asked, so it works. `state`: DONE, or CANCELLED where what had been done is undone.
     """
 
     detail: str
@@ -94,6 +95,7 @@ class Done:
     url: str | None = None
     remark: str | None = None
     reached: bool = True
+    state: StepState = StepState.DONE
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What people and health checks read from the ledger: steps with their attempts, heartbeats, backlog."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,9 @@ class StepRow:
     revision: int
     route: str
     state: str
+    intent: str
+    instead_of: str | None
+    waiting_for: Sequence[str] | None
     generation: int
     attempts: int
     repeat: int

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.states import ENDED_STEPS, Outcome, StepKind, StepState
+from service.domain.states import ENDED_STEPS, Intent, Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane, LeaseLost
 from service.ledger.engine import insert
 from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, steps
@@ -26,6 +26,7 @@ class NewStep:
     route: str = ""
     notice: int | None = None
     reference: Mapping[str, Any] | None = None
+    instead_of: str | None = None
 
 
 def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
@@ -41,6 +42,7 @@ def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
                 revision=step.revision,
                 route=step.route,
                 reference=step.reference,
+                instead_of=step.instead_of,
                 state=StepState.PENDING,
                 next_at=now,
                 created_at=now,
@@ -50,13 +52,15 @@ def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
 
 
 def repeat(tx: sa.Connection, ids: Sequence[int], now: datetime) -> list[int]:
-    """Makes ended steps due again as a wanted repeat; returns those that were."""
+    """Makes ended steps due again as a wanted repeat, to publish; returns those that were."""
     return list(
         tx.execute(
             sa.update(steps)
             .where(steps.c.id.in_(ids), steps.c.state.in_(ENDED_STEPS))
             .values(
                 state=StepState.PENDING,
+                intent=Intent.PUBLISH,
+                remark=None,
                 next_at=now,
                 attempts=0,
                 waits=0,
@@ -178,6 +182,7 @@ def claim(tx: sa.Connection, step_id: int, now: datetime, lease: float) -> Claim
             generation=steps.c.generation + 1,
             attempts=steps.c.attempts + 1,
             seen_hints=steps.c.hints,
+            waiting_for=None,
             lease_until=now + timedelta(seconds=lease),
         )
         .returning(steps)
@@ -233,13 +238,15 @@ def is_superseded(tx: sa.Connection, step: ClaimedStep) -> bool:
 
 def end(
     tx: sa.Connection, step: ClaimedStep, now: datetime, state: StepState, values: Mapping[str, Any]
-) -> None:
-    """Ends the attempt's step as done or dead. Raises LeaseLost, so that the transaction rolls back.
+) -> bool:
+    """Ends the attempt's step as done, dead or cancelled. Raises LeaseLost, so that the transaction rolls back.
 
-    A step that was asked for meanwhile becomes pending instead of done.
+    A step that was asked for meanwhile becomes pending instead of done, and one that is to do the contrary by now
+    becomes pending however this attempt went. Returns whether it is over.
     """
-    asked_again = sa.and_(steps.c.hints != steps.c.seen_hints, sa.literal(state == StepState.DONE))
-    changed = tx.execute(
+    hinted = sa.and_(steps.c.hints != steps.c.seen_hints, sa.literal(state == StepState.DONE))
+    asked_again = sa.or_(hinted, _means_otherwise(step))
+    became = tx.execute(
         sa.update(steps)
         .where(*_held(step))
         .values(
@@ -250,9 +257,11 @@ def end(
             lease_until=None,
             **values,
         )
-    )
-    if changed.rowcount != 1:
+        .returning(steps.c.state)
+    ).scalar_one_or_none()
+    if became is None:
         raise LeaseLost
+    return became in ENDED_STEPS
 
 
 def postpone(
@@ -266,14 +275,14 @@ def postpone(
     error: str | None,
 ) -> None:
     """Puts the step back to pending until `next_at`, or now if it was asked for meanwhile. Raises LeaseLost."""
-    asked_again = steps.c.hints != steps.c.seen_hints
+    asked_again = sa.or_(steps.c.hints != steps.c.seen_hints, _means_otherwise(step))
+    left = steps.c.attempts if spends else steps.c.attempts - 1
     values: dict[str, Any] = {
         "state": StepState.PENDING,
         "next_at": sa.case((asked_again, _time(now)), else_=_time(next_at)),
+        "attempts": sa.case((_means_otherwise(step), 0), else_=left),
         "lease_until": None,
     }
-    if not spends:
-        values["attempts"] = steps.c.attempts - 1
     if waits:
         values["waits"] = steps.c.waits + 1
     if error is not None:
@@ -326,6 +335,11 @@ def _held(step: ClaimedStep) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+def _means_otherwise(step: ClaimedStep) -> sa.ColumnElement[bool]:
+    """It was claimed to publish and is to withdraw by now, or the other way round."""
+    return steps.c.intent != step.intent
+
+
 def _close_lost_attempts(tx: sa.Connection, step_id: int, now: datetime) -> None:
     tx.execute(
         sa.update(attempts)
@@ -348,5 +362,6 @@ def _claimed(row: Any) -> ClaimedStep:
         hints=row.seen_hints,
         repeat=row.repeat,
         created_at=row.created_at,
+        intent=Intent(row.intent),
         reference=row.reference or {},
     )

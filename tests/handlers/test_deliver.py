@@ -1,92 +1,24 @@
-import dataclasses
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from relayed import World, make_world
+from placed import PLACE, Place, fails, finished, run, set_step, step_row, told, world_on
+from relayed import World
 
-from handlers.step_machine import StepMachine
-from handlers.worker import HANDLERS
-from service.domain.delivery import DeliveryFailed, Notice, Publication, Published
-from service.domain.states import Circuit, Origin, StepKind, StepState, StoryState
-from service.domain.steps import Lane
-from service.ledger import lanes, notices, steps, stories
-from service.ledger.stories import NewStory, VideoRow
+from service.domain.delivery import DeliveryFailed, Publication, Published
+from service.domain.states import Circuit, StepState, StoryState
+from service.ledger import lanes
 from service.ledger.tables import steps as table
 from service.replaying import Replaying
 from service.video_store import StoreError
-from service.wiring import Relay
-
-TOML = """
-[destinations.place]
-connector = "archive"
-path = "p"
-[destinations.desk]
-connector = "archive"
-path = "q"
-[[routes]]
-name = "all"
-destinations = ["place"]
-[notices]
-destinations = ["desk"]
-"""
-PLACE = Lane(StepKind.DELIVER, "place")
-SNAPSHOT = {
-    "id": "story-1",
-    "title": "Fox",
-    "idea": "A fox walks home",
-    "status": "success",
-    "aspect_ratio": "9:16",
-    "used_credits": 50,
-    "created_at": "2026-03-01 11:00:00+00:00",
-    "storyboard": {"scenes": [{"name": "one", "narrator": "Once upon a time"}]},
-}
-
-Publish = Callable[[Publication], Published]
-
-
-@dataclass
-class Place:
-    """A connector that shows what it was given and does what the test says."""
-
-    publications: list[Publication] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    publish_as: Publish = lambda _publication: Published(url="https://place.example/1", reference={"id": "1"})
-
-    def publish(self, publication: Publication) -> Published:
-        self.publications.append(publication)
-        return self.publish_as(publication)
-
-    def notify(self, notice: Notice) -> Published:
-        self.notices.append(notice)
-        return Published()
-
-
-class PlacedRelay(Relay):
-    """A relay whose destinations are the test's place."""
-
-    place: Place
-
-    def connector(self, destination: str, stop: Any = None) -> Any:
-        super().connector(destination, stop)  # it has to be configured nevertheless
-        return self.place
 
 
 @pytest.fixture
 def place() -> Place:
     return Place()
-
-
-def world_on(url: str, tmp_path: Path, place: Place, **env: str) -> World:
-    world = make_world(tmp_path, url, TOML, env)
-    relay = PlacedRelay(**{each.name: getattr(world.relay, each.name) for each in dataclasses.fields(Relay)})
-    object.__setattr__(relay, "place", place)
-    return dataclasses.replace(world, relay=relay)
 
 
 @pytest.fixture
@@ -102,59 +34,6 @@ def either(tmp_path: Path, database_url: str, place: Place) -> Iterator[World]:
     world = world_on(database_url, tmp_path, place)
     yield world
     world.relay.ledger.close()
-
-
-def finished(world: World, revision: int = 1, *, deliver: bool = True) -> int:
-    """A story whose video of this revision is stored and to be delivered; returns the delivery's key."""
-    now, relay = world.clock(), world.relay
-    prefix = f"story-1/r{revision}"
-    relay.video_store().put_bytes(f"{prefix}/video.mp4", b"video %d" % revision, content_type="video/mp4")
-    relay.video_store().put_bytes(f"{prefix}/captions.vtt", b"WEBVTT\n", content_type="text/vtt")
-    with relay.ledger.write() as tx:
-        stories.add(tx, NewStory("sub-1", Origin.TRACKED, StoryState.OPEN, story_id="story-1"), now)
-        row = stories.lock_by_id(tx, "story-1")
-        assert row is not None
-        stories.change(
-            tx, row.id, now, state=StoryState.SETTLING, revision=revision, snapshot=SNAPSHOT, title="Fox",
-            finished_at=now,
-        )  # fmt: skip
-        video = VideoRow(row.id, revision, prefix, "ab" * 32, 7, 1.5, 90, 160, "h264", None, False, True)
-        stories.add_video(tx, video, now)
-        if deliver:
-            steps.add(tx, [steps.NewStep(PLACE, row.id, revision, route="all")], now)
-        wanted = table.c.kind == StepKind.DELIVER, table.c.revision == revision
-        return tx.execute(sa.select(table.c.id).where(*wanted)).scalar_one_or_none() or 0
-
-
-def run(world: World, step: int) -> None:
-    """Runs the step now, whatever its schedule says."""
-    with world.relay.ledger.write() as tx:
-        tx.execute(
-            sa.update(table).where(table.c.id == step, table.c.state == "pending").values(state="queued")
-        )
-    StepMachine(world.relay, HANDLERS).run(step)
-
-
-def step_row(world: World, step: int) -> sa.Row[Any]:
-    with world.relay.ledger.read() as tx:
-        return tx.execute(sa.select(table).where(table.c.id == step)).one()
-
-
-def set_step(world: World, step: int, **values: Any) -> None:
-    with world.relay.ledger.write() as tx:
-        tx.execute(sa.update(table).where(table.c.id == step).values(**values))
-
-
-def told(world: World) -> list[str]:
-    with world.relay.ledger.read() as tx:
-        return [f"{notice.kind}: {notice.text}" for notice in notices.recent(tx, 50)]
-
-
-def fails(error: Exception) -> Publish:
-    def publish(_publication: Publication) -> Published:
-        raise error
-
-    return publish
 
 
 def test_the_place_gets_the_story_with_all_that_belongs_to_it(either: World, place: Place) -> None:

@@ -180,6 +180,21 @@ def upgrade() -> None:
         sa.Column("route", sa.Text(), server_default="", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column(
+            "intent", sa.Text(), server_default="publish", nullable=False, comment="publish or withdraw"
+        ),
+        sa.Column(
+            "instead_of",
+            sa.Text(),
+            nullable=True,
+            comment="the destination that could not be given the story",
+        ),
+        sa.Column(
+            "waiting_for",
+            _JSON,
+            nullable=True,
+            comment="names of the destinations whose deliveries come first",
+        ),
+        sa.Column(
             "generation", sa.Integer(), server_default="0", nullable=False, comment="the fencing token"
         ),
         sa.Column(
