@@ -57,6 +57,7 @@ connector = "slack"
 token = "{SLACK_TOKEN}"
 channel = "#videos"
 api_url = "{places.slack.api_url}"
+rate = "100/s"                      # Slack itself takes one message a second
 
 [destinations.{WEBHOOK}]
 connector = "webhook"

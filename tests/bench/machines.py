@@ -41,6 +41,7 @@ connector = "slack"
 token = "xoxb-stand-in"
 channel = "#videos"
 api_url = "{slack}"
+rate = "1000/s"
 [destinations.desk]
 connector = "email"
 host = "127.0.0.1"

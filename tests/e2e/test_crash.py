@@ -41,6 +41,7 @@ connector = "slack"
 token = "xoxb-stand-in"
 channel = "#videos"
 api_url = "{slack}"
+rate = "1000/s"
 upload = "link"
 [destinations.mail]
 connector = "email"
