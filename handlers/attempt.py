@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
@@ -19,7 +19,29 @@ from service.wiring import Relay
 
 log = structlog.get_logger()
 
+LEDGER_PATIENCE, LEDGER_PAUSE = 20.0, 0.5
+"""Seconds for which a result waits for the ledger to come back, and between two tries."""
+
 Interruption = LeaseLost | Released | StepFailed
+
+
+def while_down(write: Callable[[], None]) -> None:
+    """Writes what has happened already; where the ledger does not answer, again, for as long as the lease surely
+    lasts. Safe to repeat after a commit whose answer was lost: such writes match the step's generation and state.
+
+    Raises the ledger's errors in the end, and LeaseLost.
+    """
+    deadline = time.monotonic() + LEDGER_PATIENCE
+    while True:
+        try:
+            write()
+        except LedgerDown as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("ledger.down", error=type(error).__name__, again_in=LEDGER_PAUSE)
+            time.sleep(LEDGER_PAUSE)
+        else:
+            return
 
 
 class EarlyStop:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from handlers.attempt import Attempt
+from handlers.attempt import Attempt, while_down
 from service.domain.delivery import Links, Publication, Reference, StoryFacts, Video, Withdrawal
 from service.domain.steps import ClaimedStep, StepFailed
 from service.ledger import deliveries, steps, stories
@@ -129,8 +130,8 @@ def media_links(relay: Relay, video: VideoRow, at: datetime) -> Links:
 
 
 def _saver(relay: Relay, step: ClaimedStep) -> Callable[[Reference], None]:
-    def save(reference: Reference) -> None:
+    def write(reference: Reference) -> None:
         with relay.ledger.write() as tx:
             steps.save_reference(tx, step, reference)
 
-    return save
+    return lambda reference: while_down(partial(write, reference))

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sentry_sdk
 import sqlalchemy as sa
 import structlog
 
-from handlers.attempt import Attempt
+from handlers.attempt import Attempt, while_down
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.schedules import circuit_should_open, retry_delay
 from service.domain.states import Circuit, Outcome, StepKind, StepState
@@ -74,7 +75,7 @@ class StepMachine:
             log.exception("step.mistake", step=step.id, lane=str(step.lane))
             self._fail(step, StepFailed(f"a mistake in Storyrelay: {type(bug).__name__}: {redact(str(bug))}"))
         else:
-            self._record(step, answer)
+            self._record_surely(step, answer)
 
     def _attempt(self, step: ClaimedStep) -> Done | Later:
         if step.attempts > len(self.relay.settings.retry_schedule) + 1:
@@ -84,6 +85,10 @@ class StepMachine:
         attempt = Attempt(self.relay, step)
         with attempt.working():
             return self.handlers[step.lane.kind].work(self.relay, step, attempt)
+
+    def _record_surely(self, step: ClaimedStep, answer: Done | Later) -> None:
+        """What has its effect at a place already is recorded though the ledger is away for a while."""
+        while_down(partial(self._record, step, answer))
 
     def _record(self, step: ClaimedStep, answer: Done | Later) -> None:
         now = self.relay.now()

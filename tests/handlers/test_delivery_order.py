@@ -13,6 +13,7 @@ from placed import Place, finished, told, world_on
 from redis import Redis
 from relayed import World
 
+from handlers import attempt
 from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
 from service.domain.delivery import DeliveryFailed, Publication, Published, Withdrawal
@@ -383,3 +384,30 @@ def test_a_destination_whose_turn_is_far_costs_no_attempt_and_no_worker(
     world.run()
     assert went_to(place) == ["desk"]
     world.relay.ledger.close()
+
+
+@pytest.mark.parametrize("write", ["save_reference", "end", "end_attempt"])
+def test_what_was_published_is_recorded_though_the_ledger_was_away(
+    world: World, place: Place, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    real, failures = getattr(steps, write), iter(range(2))
+
+    def away(*given: Any) -> None:
+        if next(failures, None) is not None:
+            raise sa.exc.OperationalError("UPDATE", {}, Exception("the database is starting up"))
+        real(*given)
+
+    def publish(publication: Publication) -> Published:
+        publication.save({"made": 1})
+        return Published(url="https://blog.test/1")
+
+    place.publish_as = publish
+    finished(world, deliver=False)
+    monkeypatch.setattr(attempt, "LEDGER_PAUSE", 0.0)
+    with world.relay.ledger.write() as tx:
+        new = steps.NewStep(Lane(StepKind.DELIVER, "desk"), 1, 1, "all")
+        steps.add(tx, [new], world.clock())
+    monkeypatch.setattr(steps, write, away)
+    world.run()
+    assert went_to(place) == ["desk"]
+    assert [each.outcome for each in world.attempts("story-1")][-1] == "done"
