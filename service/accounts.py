@@ -13,9 +13,13 @@ from service.ledger import Ledger, people
 from service.ledger.people import SIGN_IN_REFUSED, Account, Deed
 
 WINDOW = timedelta(minutes=15)
-TRIES_A_NAME = 5
+TRIES = 5
 TRIES_AN_ADDRESS = 30
-"""Refused sign-ins within WINDOW after which a name, or an address, has to wait."""
+TRIES_A_NAME = 100
+"""Refused sign-ins within WINDOW after which one has to wait: for a name from one address, from an address whatever
+the name, for a name from anywhere. The last is high, or anybody could keep the owner of a name out."""
+
+_LIMITS = (TRIES, TRIES_A_NAME, TRIES_AN_ADDRESS)
 
 _HASHER = PasswordHasher()
 """argon2id with the parameters of RFC 9106's low-memory choice: 64 MiB, 3 passes, 4 lanes."""
@@ -48,20 +52,21 @@ class Accounts:
     def sign_in(self, name: str, password: str, remote: str) -> Person:
         """The person, when the password is right. Raises Refused and TooMany."""
         about, now = name.casefold()[:64], self.now()
-        with self.ledger.read() as tx:
-            of_name, of_address = people.refusals(tx, about, remote, now - WINDOW)
-            found = people.find(tx, about)
-        if of_name >= TRIES_A_NAME or of_address >= TRIES_AN_ADDRESS:
-            minutes = round(WINDOW.total_seconds() / 60)
-            raise TooMany(f"too many sign-ins were refused; try again in {minutes} minutes")
-        person, kept = found if found is not None else (None, _NOBODY)
-        right = _is_right(kept, password)
+        with _ROOM:  # looked up within it, or many guesses at once would pass before the first is counted
+            with self.ledger.read() as tx:
+                tries = people.refusals(tx, about, remote, now - WINDOW)
+                found = people.find(tx, about)
+            if any(done >= most for done, most in zip(tries, _LIMITS, strict=True)):
+                minutes = round(WINDOW.total_seconds() / 60)
+                raise TooMany(f"too many sign-ins were refused; try again in {minutes} minutes")
+            person, kept = found if found is not None else (None, _NOBODY)
+            right = _is_right(kept, password)
         with self.ledger.write() as tx:
             if person is None or not right:
                 people.note(tx, Deed(now, "", SIGN_IN_REFUSED, about, remote=remote))
             else:
                 weak = _HASHER.check_needs_rehash(kept)
-                people.signed_in(tx, person.id, now, _hash(password) if weak else None)
+                people.signed_in(tx, person.id, now, _HASHER.hash(password) if weak else None)
                 people.note(tx, Deed(now, person.name, "sign_in", remote=remote))
         if person is None or not right:
             raise Refused
@@ -163,8 +168,7 @@ def _hash(password: str) -> str:
 
 
 def _is_right(kept: str, password: str) -> bool:
-    with _ROOM:
-        try:
-            return _HASHER.verify(kept, password)
-        except (VerifyMismatchError, InvalidHashError):
-            return False
+    try:
+        return _HASHER.verify(kept, password)
+    except (VerifyMismatchError, InvalidHashError):
+        return False

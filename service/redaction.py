@@ -12,7 +12,7 @@ GONE = "***"
 _QUOTE = r"\\{0,2}[\"']"
 _URL = re.compile(r"://[^\s\"<>]*")
 _AUTHORITY = re.compile(r"[^/?#]*")
-_OUR_TOKEN = re.compile(r"(/webhooks/story/|/media/(?=[^\s/?#\"<>]{24}))[^\s\"'<>]+", re.IGNORECASE)
+_OUR_TOKEN = re.compile(r"(/webhooks/story/|/setup/|/media/(?=[^\s/?#\"<>]{24}))[^\s\"'<>]+", re.IGNORECASE)
 _SLACK_HOOK = re.compile(r"(hooks\.slack\.com/[a-z]{1,20}/)[^\s\"<>]+", re.IGNORECASE)
 _HEADER = re.compile(
     r"((?:x-api-key|authorization|cookie|secret_keys)"
@@ -27,7 +27,19 @@ _BEARER = re.compile(r"(\bbearer\s{1,4})[\w.~+/=-]{12,}", re.IGNORECASE)
 _SHAPES = re.compile(r"(whsec_|xox[a-z](?:\.xox[a-z])?-|xapp-)[\w+/=-]+")
 _SECRET_NAME = re.compile(rf"{_NAMES}|authorization|cookie|query_string|http\.query", re.IGNORECASE)
 _SIGNS = (
-    *("://", "/webhooks/", "/media/", "slack", "key", "auth", "cookie", "token", "secret", "passw"),
+    *(
+        "://",
+        "/webhooks/",
+        "/setup/",
+        "/media/",
+        "slack",
+        "key",
+        "auth",
+        "cookie",
+        "token",
+        "secret",
+        "passw",
+    ),
     *("credential", "signature", "dsn", "bearer", "whsec_", "xox", "xapp"),
 )
 """What any of the patterns needs: a quick look for these spares most texts of a log the rest."""

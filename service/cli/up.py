@@ -123,7 +123,10 @@ def _tell_of_first_account(settings: Settings) -> None:
     try:
         if Accounts(ledger, utc_now).is_empty():
             url = SetupUrls(settings.public_url, keys, time.time).url()
-            log.info("dashboard.first_account", open=url, hours=HOURS)
+            # not by the log, which hides such links: this one is for whoever starts it
+            click.echo(
+                f"For the dashboard make the first account at {url} (good for {HOURS} hours)", err=True
+            )
     finally:
         ledger.close()
 

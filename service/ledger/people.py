@@ -1,5 +1,6 @@
 """Accounts of the dashboard, and the audit log of what people did."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,7 +38,12 @@ class Deed:
 def add(tx: sa.Connection, name: str, role: Role, password_hash: str, now: datetime) -> Person | None:
     """Makes an account; None when the name is taken (names differ by more than their case)."""
     made = insert(tx, people).values(
-        name=name, folded=name.casefold(), role=role, password_hash=password_hash, created_at=now
+        name=name,
+        folded=name.casefold(),
+        role=role,
+        password_hash=password_hash,
+        epoch=_first_epoch(),
+        created_at=now,
     )
     row = tx.execute(made.on_conflict_do_nothing().returning(people)).one_or_none()
     return None if row is None else _person(row)
@@ -47,7 +53,13 @@ def add_first(tx: sa.Connection, name: str, password_hash: str, now: datetime) -
     """Makes the first account, an admin's; None when there is one already, also one that is made at this moment."""
     # its key is fixed, so that of two who try at once one finds it taken
     made = insert(tx, people).values(
-        id=1, name=name, folded=name.casefold(), role=Role.ADMIN, password_hash=password_hash, created_at=now
+        id=1,
+        name=name,
+        folded=name.casefold(),
+        role=Role.ADMIN,
+        password_hash=password_hash,
+        epoch=_first_epoch(),
+        created_at=now,
     )
     if any_there(tx):
         return None
@@ -118,15 +130,21 @@ def deeds(tx: sa.Connection, limit: int, before: int | None = None) -> list[tupl
     return [(row.id, Deed(**{name: getattr(row, name) for name in names})) for row in tx.execute(query)]
 
 
-def refusals(tx: sa.Connection, about: str, remote: str, since: datetime) -> tuple[int, int]:
-    """How many sign-ins were refused since then: for that name, and from that address."""
-    late = sa.and_(audit.c.action == SIGN_IN_REFUSED, audit.c.at >= since)
+def refusals(tx: sa.Connection, about: str, remote: str, since: datetime) -> tuple[int, int, int]:
+    """How many sign-ins were refused since then: for that name from that address, for the name, from the address."""
+    of_name, from_there = audit.c.about == about, audit.c.remote == remote
     query = sa.select(
-        sa.func.count(sa.case((audit.c.about == about, 1))),
-        sa.func.count(sa.case((audit.c.remote == remote, 1))),
-    ).where(late, sa.or_(audit.c.about == about, audit.c.remote == remote))
+        sa.func.count(sa.case((sa.and_(of_name, from_there), 1))),
+        sa.func.count(sa.case((of_name, 1))),
+        sa.func.count(sa.case((from_there, 1))),
+    ).where(audit.c.action == SIGN_IN_REFUSED, audit.c.at >= since, sa.or_(of_name, from_there))
     row = tx.execute(query).one()
-    return row[0], row[1]
+    return row[0], row[1], row[2]
+
+
+def _first_epoch() -> int:
+    # by chance: SQLite gives a removed account's key to the next one, to whom its sessions must not lead
+    return secrets.randbelow(2**30)
 
 
 def _person(row: Any) -> Person:

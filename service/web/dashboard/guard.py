@@ -151,7 +151,7 @@ class Guard:
 
 def _is_our_form() -> bool:
     given = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
-    return hmac.compare_digest(str(session.get("csrf", "")), given) and bool(given)
+    return hmac.compare_digest(str(session.get("csrf", "")).encode(), given.encode()) and bool(given)
 
 
 def _to_sign_in() -> AnyResponse | tuple[str, int]:

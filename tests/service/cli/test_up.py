@@ -105,7 +105,7 @@ def test_the_first_account_has_a_link_until_there_is_one(home: Any, monkeypatch:
     monkeypatch.setattr(up_module, "Supervisor", Idle)
     monkeypatch.setattr(up_module, "start", lambda *_: None)
     said = home.done("up", PORT=str(free_port())).stderr
-    assert "dashboard.first_account" in said
+    assert "make the first account at" in said
     assert "http://127.0.0.1:1/setup/first-account." in said
     home.done("user", "add", "ada", "--password-stdin", stdin="correct horse battery\n")
-    assert "dashboard.first_account" not in home.done("up", PORT=str(free_port())).stderr
+    assert "first account" not in home.done("up", PORT=str(free_port())).stderr

@@ -3,7 +3,7 @@ from dashboard_client import PASSWORD, SignIn, post
 from flask import Flask
 from relayed import World
 
-from service.accounts import TRIES_A_NAME, Accounts
+from service.accounts import TRIES, Accounts
 from service.domain.people import Role
 from service.ledger import people
 
@@ -47,7 +47,7 @@ def test_a_wrong_password_says_neither_which_nor_more(app: Flask, accounts: Acco
 def test_too_many_tries_are_told(app: Flask, accounts: Accounts) -> None:
     accounts.add_first("Ada", PASSWORD, "")
     client = app.test_client()
-    for _ in range(TRIES_A_NAME):
+    for _ in range(TRIES):
         post(client, "/sign-in", name="Ada", password="wrong")
     answer = post(client, "/sign-in", name="Ada", password=PASSWORD)
     assert answer.status_code == 403
