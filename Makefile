@@ -33,7 +33,7 @@ up: $(VENV)/.installed ## start the whole service on this machine
 	$(BIN)/storyrelay up
 
 test: $(VENV)/.installed-dev ## run the tests
-	$(BIN)/pytest -n 2 tests --ignore tests/e2e --ignore tests/places
+	$(BIN)/pytest -n 2 --dist worksteal tests --ignore tests/e2e --ignore tests/places
 	$(BIN)/pytest tests/e2e
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)
