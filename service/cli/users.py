@@ -23,7 +23,7 @@ class NotChanged(click.ClickException):
 
 @click.group()
 def user() -> None:
-    """Accounts of the dashboard: a viewer sees, an operator mends, an admin makes accounts as well."""
+    """Accounts of the dashboard: viewers and operators see it, an admin makes accounts as well."""
 
 
 @user.command("add")
