@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import jwt
 from pydantic import SecretStr
 
-from handlers.connectors.answers import answered, excerpt, unsent
+from handlers.connectors.answers import answered, excerpt
+from handlers.connectors.json_calls import UPLOAD_RATE, JsonCalls
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed
 from service.outbound_http import (
@@ -22,8 +23,6 @@ from service.outbound_http import (
     FormField,
     FormFile,
     NotJson,
-    OutboundError,
-    Request,
     Response,
     multipart,
 )
@@ -34,8 +33,6 @@ _VERSION = "v5.0"
 """The oldest API that has all we use; Ghost answers 406 where it is older."""
 _TOKEN_SECONDS = 240
 """Ghost refuses tokens that live for more than five minutes, also by a clock that differs a little."""
-_MIN_RATE = 50_000
-"""Bytes a second: a slower upload is given up."""
 _QUOTED = 300
 
 NOT_FOUND, CONFLICT, TOO_LARGE = 404, 409, 413
@@ -74,7 +71,9 @@ class GhostApi:
 
     site: Site
     tools: ConnectorTools
-    _called: bool = False
+
+    def __post_init__(self) -> None:
+        self._calls = JsonCalls(f"{self.site.url}{API}", self.tools, self.site.ca_file)
 
     def get(self, path: str, **query: str) -> Any:
         """Reads."""
@@ -88,7 +87,7 @@ class GhostApi:
     def upload(self, path: str, kind: str, parts: Sequence[FormField | FormFile], size: int) -> Any:
         """Sends a form of about `size` bytes; returns what was made of its file."""
         content_type, body = multipart(parts)
-        timeout = self.site.timeout + size / _MIN_RATE
+        timeout = self.site.timeout + size / UPLOAD_RATE
         return _only(self._call("POST", path, content_type, body, timeout), kind)
 
     def has(self, kind: str, wanted: str) -> bool:
@@ -111,30 +110,13 @@ class GhostApi:
     def _call(
         self, method: str, path: str, kind: str = "", body: Body | None = None, timeout: float | None = None
     ) -> Any:
-        if self._called:
-            self.tools.pace()
-        self._called = True
         headers = {
             "Authorization": f"Ghost {self.site.token(self.tools.now().timestamp())}",
-            "Accept": "application/json",
             "Accept-Version": _VERSION,
         }
         if kind:
             headers["Content-Type"] = kind
-        what = f"{method} {path.partition('?')[0]} at {self.site.host}"
-        request = Request(
-            method,
-            f"{self.site.url}{API}{path}",
-            headers,
-            body,
-            timeout=timeout or self.site.timeout,
-            ca_file=self.site.ca_file,
-        )
-        try:
-            answer = self.tools.http.send(request)
-        except OutboundError as error:
-            raise unsent(error, what) from error
-        return self._content(answer, what)
+        return self._content(*self._calls.send(method, path, headers, body, timeout or self.site.timeout))
 
     def _content(self, answer: Response, what: str) -> Any:
         if answer.status == 204:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from handlers.connectors.answers import answered, excerpt, unsent
+from handlers.connectors.answers import answered, excerpt
+from handlers.connectors.json_calls import UPLOAD_RATE, JsonCalls
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed
 from service.outbound_http import (
@@ -18,15 +19,11 @@ from service.outbound_http import (
     FormField,
     FormFile,
     NotJson,
-    OutboundError,
-    Request,
     Response,
     multipart,
 )
 from service.outbound_http.plain_text import plain
 
-_MIN_RATE = 50_000
-"""Bytes a second: a slower upload is given up."""
 _TIMEOUT = 60.0
 _QUOTED = 300
 _NO_SUCH = frozenset({404, 405})
@@ -47,7 +44,9 @@ class StrapiApi:
     token: str = field(repr=False)
     tools: ConnectorTools
     ca_file: Path | None = None
-    _called: bool = False
+
+    def __post_init__(self) -> None:
+        self._calls = JsonCalls(self.url, self.tools, self.ca_file)
 
     def get(self, path: str, query: Mapping[str, str]) -> Any:
         """Reads. Raises DeliveryFailed."""
@@ -61,7 +60,7 @@ class StrapiApi:
     def upload(self, parts: Sequence[FormField | FormFile], size: int) -> Any:
         """Sends a file of `size` bytes to the media library. Raises DeliveryFailed."""
         kind, body = multipart(parts)
-        return self._call("POST", "/upload", kind, body, timeout=_TIMEOUT + size / _MIN_RATE)
+        return self._call("POST", "/upload", kind, body, timeout=_TIMEOUT + size / UPLOAD_RATE)
 
     def delete(self, path: str) -> None:
         """What is gone already is no failure. Raises DeliveryFailed."""
@@ -74,19 +73,10 @@ class StrapiApi:
     def _call(
         self, method: str, path: str, kind: str = "", body: Body | None = None, timeout: float = _TIMEOUT
     ) -> Any:
-        if self._called:
-            self.tools.pace()
-        self._called = True
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}"}
         if kind:
             headers["Content-Type"] = kind
-        what = f"{method} {path.partition('?')[0]} at {urlsplit(self.url).hostname}"
-        request = Request(method, f"{self.url}{path}", headers, body, timeout=timeout, ca_file=self.ca_file)
-        try:
-            answer = self.tools.http.send(request)
-        except OutboundError as error:
-            raise unsent(error, what) from error
-        return self._content(answer, what)
+        return self._content(*self._calls.send(method, path, headers, body, timeout))
 
     def _content(self, answer: Response, what: str) -> Any:
         if answer.status == 204:
