@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 
-from jinja2 import BaseLoader, DictLoader, PackageLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import BaseLoader, DictLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from markupsafe import Markup, escape
@@ -26,6 +27,7 @@ Values = Mapping[str, object]
 MAX_TEXT = 10_000
 _WEB = ("https://", "http://")
 _TEMPLATE_LIMIT = 256 * 1024
+_TEMPLATES = Path(__file__).parent / "templates"
 
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -122,9 +124,9 @@ class MessageText:
 
     def render(self, values: Values) -> str:
         """The text for these values. Raises BrokenTemplate."""
-        label, loader = self._source()
+        label, text = self._source()
         try:
-            return sandbox(self.place, loader).get_template(label).render(values).strip()
+            return _compiled(self.place, label, text).render(values).strip()
         except TemplateError as error:
             raise BrokenTemplate(
                 f"the template {label}{_line(error)} can't be rendered: {error}; mend it"
@@ -134,12 +136,17 @@ class MessageText:
                 f"the template {label}{_line(error)} fails: {type(error).__name__}: {error}; mend it"
             ) from error
 
-    def _source(self) -> tuple[str, BaseLoader]:
+    def _source(self) -> tuple[str, str]:
         if self.override is None:
-            return self.name, PackageLoader("handlers", "templates")
+            return self.name, _read(_TEMPLATES / self.name)
         if isinstance(self.override, str):
-            return self.name, DictLoader({self.name: self.override})
-        return str(self.override), DictLoader({str(self.override): _read(self.override)})
+            return self.name, self.override
+        return str(self.override), _read(self.override)
+
+
+@lru_cache(maxsize=64)  # some 20 ms of compiling, which is done at start and not again for each delivery
+def _compiled(place: Place, label: str, text: str) -> Template:
+    return sandbox(place, DictLoader({label: text})).get_template(label)
 
 
 def _line(error: Exception) -> str:

@@ -6,13 +6,15 @@ import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from handlers.connectors import smtp
+from handlers.connectors import email_story, smtp
 from handlers.connectors.email import EmailConnector, EmailOptions
+from handlers.connectors.email_poster import with_play_mark
 from service.connector_contract import ConnectorContract, Faults, Seen
 from service.connectors import ConnectorTools
 from service.stand_ins.mailbox import Mailbox
@@ -73,6 +75,12 @@ class TestEmail(ConnectorContract):
     updates: ClassVar[bool] = False
     withdraws: ClassVar[bool] = False
     over_http: ClassVar[bool] = False
+
+    @pytest.fixture(autouse=True)
+    def drawn_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process is started to draw the poster's play mark: once for the same poster is enough here."""
+        drawn = lru_cache(with_play_mark)
+        monkeypatch.setattr(email_story, "with_play_mark", drawn)
 
     @pytest.fixture
     def place(self, tls: ssl.SSLContext, certificate: Path, tools: ConnectorTools) -> Iterator[MailPlace]:

@@ -9,6 +9,7 @@ from urllib.error import URLError
 import pytest
 
 from handlers.connectors.slack import SlackConnector, SlackOptions, _BotForm
+from handlers.connectors.slack_files import LOOKS, SlackFiles
 from service.connector_contract import ConnectorContract, Faults, FaultyHttp, Place, Seen, film, new_story
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed
@@ -56,7 +57,10 @@ def with_faults(connector: SlackConnector, faults: Faults) -> SlackConnector:
     """Has the faults in slack-sdk's calls too, below its parsing of answers."""
     if not isinstance(connector._form, _BotForm):
         return connector
-    client = connector._form.files.api.client
+    # the stand-in works files up from look to look, whose pauses are for a real one
+    files = SlackFiles(connector._form.files.api, looks=(0.01,) * len(LOOKS))
+    connector._form = replace(connector._form, files=files)
+    client = files.api.client
     send = faults.around(client._perform_urllib_http_request, lambda: URLError("the answer was lost"))
 
     def answered(**arguments: Any) -> Any:
