@@ -72,7 +72,7 @@ class Attempt:
 
     A second thread renews the lease. What has to stop the handler (lease lost, worker told to end, too long) is
     raised in the main thread, where signals arrive; transfers ask `stop_reason` instead, because an exception
-    can't cross libcurl.
+    can't cross libcurl. What the handler has finished by then stays finished.
     """
 
     def __init__(self, relay: Relay, step: ClaimedStep) -> None:
@@ -80,13 +80,28 @@ class Attempt:
         self.step = step
         self._pending: Interruption | None = None
         self._interruptible = False
+        self._unbroken = 0
         self._over = threading.Event()
         self._early: EarlyStop | None = None
 
     def check(self) -> None:
-        """Raises what has to stop this attempt, if anything."""
-        if self._pending is not None:
+        """Raises what has to stop this attempt, if anything, and if it may be stopped here."""
+        if self._pending is not None and not self._unbroken:
             raise self._pending
+
+    @contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """Has what must stop this attempt wait for the end of the block, where it is raised.
+
+        The block is bounded by its own timeouts, and on SIGTERM by `EarlyStop`: that ends the process within
+        seconds, whatever it does, and who takes the step over can't know then how the block would have ended.
+        """
+        self._unbroken += 1
+        try:
+            yield
+        finally:
+            self._unbroken -= 1
+        self.check()
 
     def story(self) -> StoryRow:
         """The step's story as the ledger has it now; from here on the log names it.
@@ -102,7 +117,9 @@ class Attempt:
 
     def stop_reason(self) -> str | None:
         """For transfers: why they have to stop, None while they may go on."""
-        return None if self._pending is None else str(self._pending) or type(self._pending).__name__
+        if self._pending is None or self._unbroken:
+            return None
+        return str(self._pending) or type(self._pending).__name__
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -120,7 +137,6 @@ class Attempt:
             self._interruptible = True
             self.check()
             yield
-            self.check()
         except Exception as error:
             self._interruptible = False
             if self._pending is not None and error is not self._pending:
@@ -138,7 +154,7 @@ class Attempt:
             self._early(number, frame)
         if number == signal.SIGTERM and self._pending is None:
             self._pending = _told_to_stop()
-        if self._interruptible and self._pending is not None:
+        if self._interruptible and self._pending is not None and not self._unbroken:
             self._interruptible = False  # raise once; a second signal must not cut the clean-up short
             raise self._pending
 
@@ -151,7 +167,8 @@ class Attempt:
         settings = self.relay.settings
         started = renewed = time.monotonic()
         while not self._over.wait(settings.lease_renewal_seconds):
-            if time.monotonic() - started > settings.step_timeout_seconds:
+            # who has to finish something keeps the lease for it: another would do it a second time
+            if time.monotonic() - started > settings.step_timeout_seconds and not self._unbroken:
                 self._interrupt(StepFailed(f"it took longer than {settings.step_timeout_seconds:g} s"))
                 return
             held = self._renew()

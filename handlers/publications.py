@@ -88,6 +88,7 @@ def publication(
         save=_saver(relay, step),
         check=attempt.check,
         elsewhere=elsewhere,
+        unbroken=attempt.unbroken,
     )
 
 

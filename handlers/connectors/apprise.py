@@ -79,17 +79,18 @@ class AppriseConnector:
         reference, message_id = publication.reference, publication.message_id
         told = list(reference.get("told", [])) if reference.get("message_id") == message_id else []
 
-        def keep(mark: str) -> None:
-            told.append(mark)
-            publication.save({"message_id": message_id, "told": told})
+        def tell(service: Service, message: Message) -> None:
+            with publication.unbroken():  # there is nothing to look at: who was told must be remembered
+                service.tell(message)
+                told.append(service.mark)
+                publication.save({"message_id": message_id, "told": told})
 
         poster = publication.files.poster() if self._options.attach == "poster" else None
         opened: AbstractContextManager[Path | None] = nullcontext() if poster is None else poster
         with opened as path:
             message = replace(self._message(publication), poster=path)
-            self._tell(
-                message, [one for one in self.services if one.mark not in told], publication.check, keep
-            )
+            untold = [one for one in self.services if one.mark not in told]
+            self._tell(message, untold, publication.check, tell)
         return Published(remark=f"told {self._names()}", reference={"message_id": message_id, "told": told})
 
     def withdraw(self, withdrawal: Withdrawal) -> Published:  # noqa: ARG002  # the protocol's
@@ -126,7 +127,7 @@ class AppriseConnector:
         return self._tell_all(Message("Test by Storyrelay", text))
 
     def _tell_all(self, message: Message) -> Published:
-        self._tell(message, self.services, _go_on, lambda _mark: None)
+        self._tell(message, self.services, _go_on, Service.tell)
         return Published(remark=f"told {self._names()}")
 
     def _tell(
@@ -134,7 +135,7 @@ class AppriseConnector:
         message: Message,
         services: Sequence[Service],
         check: Callable[[], None],
-        keep: Callable[[str], None],
+        tell: Callable[[Service, Message], None],
     ) -> None:
         failures = []
         for number, service in enumerate(services):
@@ -142,11 +143,9 @@ class AppriseConnector:
             if number:
                 self._tools.pace()
             try:
-                service.tell(message)
+                tell(service, message)
             except DeliveryFailed as failed:
                 failures.append(failed)
-            else:
-                keep(service.mark)
         if failures:
             raise _together(failures)
 

@@ -66,9 +66,8 @@ class EmailConnector:
         if remaining:
             publication.check()
             with self._session() as smtp:
-                later, linked = self._hand_over(smtp, publication, remaining)
-                outcome = outcome.then(later)
-                publication.save(outcome.reference())  # at once: whatever follows must not send it again
+                later, linked = self._hand_over(smtp, publication, outcome, remaining)
+            outcome = outcome.then(later)
         return outcome.published(self._everyone, linked, f"what bounces later goes to {self._sender}")
 
     def withdraw(self, withdrawal: Withdrawal) -> Published:
@@ -113,12 +112,23 @@ class EmailConnector:
         return StoryMail(publication, self._envelope, self._list, self._texts)
 
     def _hand_over(
-        self, smtp: smtplib.SMTP, publication: Publication, to: tuple[str, ...]
+        self, smtp: smtplib.SMTP, publication: Publication, before: Outcome, to: tuple[str, ...]
     ) -> tuple[Outcome, str]:
-        """What became of it, and why the video is linked, '' where it is not."""
+        """What became of it, which is saved, and why the video is linked, '' where it is not."""
+
+        def keep(outcome: Outcome) -> None:
+            publication.save(before.then(outcome).reference())
 
         def send(composed: Composed) -> tuple[Outcome, str]:
-            mail = Mail(composed.wire, self._sender, to, publication.message_id, publication.check)
+            mail = Mail(
+                composed.wire,
+                self._sender,
+                to,
+                publication.message_id,
+                publication.check,
+                keep,
+                publication.unbroken,
+            )
             return transmit(smtp, self._server, mail), composed.linked
 
         mail = self._mail(publication)

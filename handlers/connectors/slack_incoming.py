@@ -7,7 +7,14 @@ from pydantic import SecretStr
 from handlers.connectors.answers import answered, excerpt, unsent
 from handlers.connectors.slack_blocks import SlackMessage, story_message, web_image
 from service.connectors import ConnectorTools
-from service.domain.delivery import DeliveryFailed, Notice, Publication, Published, Withdrawal
+from service.domain.delivery import (
+    DeliveryFailed,
+    Notice,
+    Publication,
+    Published,
+    Reference,
+    Withdrawal,
+)
 from service.outbound_http import OutboundError, Request, Response
 
 _GONE = frozenset(
@@ -24,17 +31,22 @@ class IncomingWebhook:
         self._tools = tools
 
     def publish(self, publication: Publication, facts: str) -> Published:
-        """Posts the story with links to its video."""
+        """Posts the story with links to its video, unless an earlier attempt could still save that it did."""
+        posted = {"message_id": publication.message_id, "posted": True}
+        if publication.reference == posted:
+            return Published(remark="was posted by an earlier attempt", reference=posted)
         image = web_image(publication.links.poster, publication.story)
         publication.check()
         try:
-            return self._post(story_message(publication, facts, image))
+            self._post_once(publication, story_message(publication, facts, image), posted)
         except DeliveryFailed as error:
             if image is None or not error.permanent:
                 raise
+        else:
+            return Published(reference=posted)
         self._tools.pace()
-        self._post(story_message(publication, facts, None))
-        return Published(remark="without the poster, which Slack could not fetch")
+        self._post_once(publication, story_message(publication, facts, None), posted)
+        return Published(remark="without the poster, which Slack could not fetch", reference=posted)
 
     def withdraw(self, _withdrawal: Withdrawal) -> Published:
         """Not to be done."""
@@ -62,6 +74,11 @@ class IncomingWebhook:
         if answer.body.strip() not in (b"no_text", b"invalid_payload"):
             raise self._failure(answer)
         return "the incoming webhook exists"
+
+    def _post_once(self, publication: Publication, message: SlackMessage, posted: Reference) -> None:
+        with publication.unbroken():  # there is nothing to look at: what was posted must be remembered
+            self._post(message)
+            publication.save(posted)
 
     def _post(self, message: SlackMessage) -> Published:
         answer = self._send({**vars(message), "unfurl_links": False, "unfurl_media": False})

@@ -2,7 +2,7 @@
 
 import smtplib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Mail:
     """A mail's bytes and the addresses of its SMTP envelope, which alone decide who gets it.
 
     `id` is given back in bounces (RFC 3461, ENVID). `check` raises when sending must stop.
+    `keep` remembers what became of it, at once; nothing comes between the mail's last byte and that, by `unbroken`.
     """
 
     wire: Wire
@@ -53,6 +54,8 @@ class Mail:
     to: tuple[str, ...]
     id: str
     check: Callable[[], None] = lambda: None
+    keep: Callable[[Outcome], None] = lambda _outcome: None
+    unbroken: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 Dial = Callable[[MailServer], smtplib.SMTP]
@@ -84,13 +87,19 @@ def transmit(smtp: smtplib.SMTP, server: MailServer, mail: Mail) -> Outcome:
         _envelope_from(smtp, mail)
         refused = _envelope_to(smtp, mail)
         if len(refused) < len(mail.to):
-            _data(smtp, server, mail)
+            _data(smtp, mail)
         else:
             smtp.rset()
             raise_if_by_policy(str(server), refused.values())
     never = {one: str(reply) for one, reply in refused.items() if reply.for_good}
     deferred = {one: reply for one, reply in refused.items() if not reply.for_good}
-    return Outcome("", tuple(one for one in mail.to if one not in refused), never, deferred)
+    outcome = Outcome("", tuple(one for one in mail.to if one not in refused), never, deferred)
+    with mail.unbroken():
+        if outcome.sent:
+            with _translated(server):
+                _final_dot(smtp, server)
+        mail.keep(outcome)
+    return outcome
 
 
 def reset(smtp: smtplib.SMTP, server: MailServer) -> None:
@@ -160,7 +169,7 @@ def _envelope_to(smtp: smtplib.SMTP, mail: Mail) -> Mapping[str, Reply]:
     return refused
 
 
-def _data(smtp: smtplib.SMTP, server: MailServer, mail: Mail) -> None:
+def _data(smtp: smtplib.SMTP, mail: Mail) -> None:
     code, text = smtp.docmd("DATA")
     if code != 354:
         raise smtplib.SMTPDataError(code, text)
@@ -171,6 +180,10 @@ def _data(smtp: smtplib.SMTP, server: MailServer, mail: Mail) -> None:
     except BaseException:
         smtp.close()  # before the final dot, so that the server throws away what it has
         raise
+
+
+def _final_dot(smtp: smtplib.SMTP, server: MailServer) -> None:
+    """By which the server takes the mail, or refuses it, after pondering as long as it likes."""
     smtp.send(b".\r\n")
     if smtp.sock is not None:
         smtp.sock.settimeout(server.data_timeout)

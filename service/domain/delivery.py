@@ -1,7 +1,7 @@
 """What a connector is given to publish, what it answers, and how it fails."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,10 @@ from typing import Any, Protocol
 
 Reference = Mapping[str, Any]
 """What a place told us about a publication (message ids, URLs): JSON values, kept with the step."""
+
+
+def _not_told(_sent: int, _total: int) -> None:
+    """Where nobody wants to know how far an upload is."""
 
 
 class DeliveryFailed(Exception):
@@ -110,6 +114,12 @@ class Publication:
     call it between the parts of a publication, so that a crash goes on from there.
     `check` raises when this attempt must stop (lease lost, worker ending): call it before a costly part.
     `elsewhere` tells where the story can be seen already: destination → URL, of those that came before.
+    `unbroken` is for what can't be looked up afterwards: `with publication.unbroken():` around the call that takes
+    effect and the `save` that remembers it. What has to stop the attempt then waits for the end of the block, and
+    `check` and transfers let it go on. Keep it short, with a timeout of its own: a worker that is to end leaves
+    5 s after its grace, block or not, and then the next attempt can't know what the place did.
+    `sent` is told how many bytes of how many have been uploaded, as often as you like; what goes through
+    `tools.http` is told of already.
     """
 
     story: StoryFacts
@@ -126,6 +136,8 @@ class Publication:
     save: Callable[[Reference], None]
     check: Callable[[], None]
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    unbroken: Callable[[], AbstractContextManager[None]] = nullcontext
+    sent: Callable[[int, int], None] = _not_told
 
 
 @dataclass(frozen=True)

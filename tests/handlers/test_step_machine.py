@@ -221,6 +221,18 @@ def test_a_transfer_is_told_why_it_has_to_stop(world: World) -> None:
     assert row(world, step).state == "queued"
 
 
+def test_what_was_done_before_the_worker_was_told_to_stop_is_recorded(world: World) -> None:
+    (step,) = add(world)
+
+    def work(_relay: Relay, _step: ClaimedStep, attempt: Attempt) -> Done:
+        attempt._interruptible = False  # as between the last call of the place and the end of the attempt
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Done("published", url="https://place.example/1")
+
+    run(world, step, work)
+    assert (row(world, step).state, row(world, step).url) == ("done", "https://place.example/1")
+
+
 def test_what_an_interruption_breaks_is_not_a_mistake_of_ours(world: World) -> None:
     (step,) = add(world)
 
@@ -246,6 +258,28 @@ def test_an_attempt_that_takes_too_long_is_ended(hasty: World) -> None:
     (step,) = add(hasty)
 
     def work(_relay: Relay, _step: ClaimedStep, _attempt: Attempt) -> Done:
+        threading.Event().wait(30)
+        raise AssertionError("it was not interrupted")
+
+    run(hasty, step, work)
+    assert "longer than 0.2 s" in row(hasty, step).last_error
+
+
+def test_who_has_to_finish_something_keeps_its_lease_beyond_the_limit(hasty: World) -> None:
+    (step,) = add(hasty)
+
+    def work(_relay: Relay, claimed: ClaimedStep, attempt: Attempt) -> Done:
+        hasty.clock.move(30)
+        with attempt.unbroken():
+            threading.Event().wait(0.5)
+            hasty.clock.move(30)
+            wanted = hasty.clock().timestamp() + hasty.relay.settings.lease_seconds
+            for _ in range(500):
+                if row(hasty, claimed.id).lease_until.timestamp() == wanted:
+                    break
+                threading.Event().wait(0.01)
+            else:
+                raise AssertionError("the lease was not renewed")
         threading.Event().wait(30)
         raise AssertionError("it was not interrupted")
 
