@@ -16,7 +16,7 @@ from service.domain.notices import NoticeKind, Trouble
 from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
-from service.ledger import deliveries, lanes, notices, steps, stories
+from service.ledger import deliveries, forgetting, lanes, notices, steps, stories
 from service.ledger.stories import StoryRow, VideoRow
 from service.outbound_http import (
     AddressRefused,
@@ -96,7 +96,8 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         attempt.check()
         facts, poster = examine(downloaded.path, picture, limits)
         attempt.check()
-        prefix = f"{safe_segment(story.id)}/r{step.revision}"
+        with relay.ledger.read() as tx:
+            prefix = forgetting.free_prefix(tx, f"{safe_segment(story.id)}/r{step.revision}")
         if poster is not None:
             store.put_file(f"{prefix}/poster.jpg", picture, content_type="image/jpeg", move=True)
         text = captions([Narration(scene.narration) for scene in story.scenes], facts.seconds)
@@ -143,6 +144,8 @@ def _download(
     relay: Relay, step: ClaimedStep, part: PartFile, story: Story, attempt: Attempt
 ) -> tuple[Downloaded, Story]:
     """Downloads the story's video; asks for a fresh address as often as the settings allow."""
+    if not story.video_url:  # the kept answer was pruned meanwhile
+        story = _refreshed(relay, attempt)
     for _ in range(relay.settings.download_fresh_urls):
         try:
             return _transfer(relay, part, story, attempt), story

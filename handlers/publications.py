@@ -71,6 +71,12 @@ def publication(
         elsewhere = deliveries.visible(tx, row.id, but=step.lane.destination, until=step.revision)
     if video is None:
         raise StepFailed("its video is gone from the ledger", permanent=True)
+    if video.removed_at is not None:
+        raise StepFailed(
+            f"its video was pruned on {video.removed_at:%Y-%m-%d}; `storyrelay replay {row.name}` fetches it again, "
+            "if the Story API still has it",
+            permanent=True,
+        )
     # one time for all attempts, so that a message that is sent again under its id is the same message
     at = relay.now() if step.repeat else step.created_at
     return Publication(

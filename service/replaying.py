@@ -89,11 +89,13 @@ class Replaying:
         now: datetime,
     ) -> list[Action]:
         _check(row)
-        if stories.read_video(tx, row.id, row.revision) is not None:
+        video = stories.read_video(tx, row.id, row.revision)
+        if video is not None and video.removed_at is None:
             return self._deliver(tx, row, known, destinations, now)
         if destinations:
+            missing = "has no video yet" if video is None else "has no video any more (it was pruned)"
             raise NothingToReplay(
-                f"story {row.name} has no video yet, so nothing can be delivered: it is {row.state}. "
+                f"story {row.name} {missing}, so nothing can be delivered: it is {row.state}. "
                 f"Without --destination, `storyrelay replay {row.name}` sees to the video"
             )
         download = [

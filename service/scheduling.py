@@ -19,6 +19,7 @@ HEARTBEAT = "scheduler"
 HEARTBEAT_SECONDS = 5.0
 MISSED_WINDOW = timedelta(hours=24)
 CLEAR_PAUSE = timedelta(hours=1)
+PRUNE_PAUSE = timedelta(days=1)
 MISSED_PAUSE = timedelta(minutes=5)
 MISSED_LEAST = 10
 """Missed webhooks become a notice only among at least so many finished stories."""
@@ -57,6 +58,7 @@ class Scheduler:
             log.debug("swept", steps=moved)
         self._watch_webhooks(now)
         self._clear_store(now)
+        self._prune(now)
 
     def _clear_store(self, now: datetime) -> None:
         """Removes what killed workers left in the video store's folder for temporary files, once an hour."""
@@ -72,6 +74,21 @@ class Scheduler:
             return
         if removed:
             log.info("store.cleared", files=removed)
+
+    def _prune(self, now: datetime) -> None:
+        """Deletes what is older than the settings keep it, once a day."""
+        with self.relay.ledger.write() as tx:
+            last = reports.last_beat(tx, "prune")
+            if last is not None and now - last < PRUNE_PAUSE:
+                return
+            reports.beat(tx, "prune", now)
+        try:
+            found = self.relay.pruning.run()
+        except StoreError as error:
+            log.warning("store.not_pruned", error=str(error))
+            return
+        if any(found.values()):
+            log.info("pruned", **found)
 
     def _watch_lanes(self, now: datetime) -> None:
         settings = self.relay.settings

@@ -22,6 +22,7 @@ from service.media_url import MediaUrls
 from service.outbound_http import AddressGuard, HttpClient
 from service.pacing import Pacer
 from service.problems import Problem
+from service.pruning import Pruning
 from service.settings import Settings, SettingsError, load_settings
 from service.setup_url import SetupUrls
 from service.story_api import StoryApi
@@ -59,6 +60,11 @@ class Relay:
     def intake(self) -> Intake:
         """Takes webhooks in."""
         return Intake(self.ledger, self.now)
+
+    @property
+    def pruning(self) -> Pruning:
+        """Deletes what has been kept for long enough, and what people want forgotten."""
+        return Pruning(self.ledger, self.settings, self.video_store, self.now)
 
     @property
     def setup_urls(self) -> SetupUrls:

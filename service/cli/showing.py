@@ -44,7 +44,11 @@ def show_story(story: str, as_json: bool) -> None:
     row = find_story(relay, story)
     with relay.ledger.read() as tx:
         dossier = read_dossier(tx, row)
-    files = list(_files(relay, dossier.video)) if dossier.video is not None else []
+    files = (
+        list(_files(relay, dossier.video))
+        if dossier.video is not None and not dossier.video.removed_at
+        else []
+    )
     if as_json:
         show_json(_json(dossier, files))
     else:
@@ -153,7 +157,13 @@ def _delivery_cells(step: StepRow) -> tuple[str | Text, ...]:
 def _video_rows(video: VideoRow, files: list[File]) -> list[tuple[str, str]]:
     codecs = " + ".join(filter(None, (video.video_codec, video.audio_codec)))
     length = f"{video.seconds:.1f} s, {video.width}×{video.height}, {_size(video.bytes)}, {codecs}"
-    return [("video", length), ("sha256", video.sha256), *((file.name, file.path or "") for file in files)]
+    pruned = [("pruned", moment(video.removed_at))] if video.removed_at is not None else []
+    return [
+        ("video", length),
+        ("sha256", video.sha256),
+        *pruned,
+        *((file.name, file.path or "") for file in files),
+    ]
 
 
 def _size(count: int) -> str:
@@ -180,6 +190,7 @@ def _json(dossier: Dossier, files: list[File]) -> dict[str, Any]:
 def _video_json(video: VideoRow, files: list[File]) -> dict[str, Any]:
     return {
         "revision": video.revision,
+        "removed_at": iso(video.removed_at),
         "sha256": video.sha256,
         "bytes": video.bytes,
         "seconds": video.seconds,

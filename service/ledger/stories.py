@@ -122,6 +122,7 @@ class VideoRow:
     audio_codec: str | None
     has_poster: bool
     has_captions: bool
+    removed_at: datetime | None = None
 
 
 def add(tx: sa.Connection, story: NewStory, now: datetime) -> int | None:
@@ -134,6 +135,11 @@ def add(tx: sa.Connection, story: NewStory, now: datetime) -> int | None:
 def lock(tx: sa.Connection, key: int) -> StoryRow:
     """Reads the story and holds it for this transaction: always the first lock that is taken."""
     return _row(tx.execute(sa.select(stories).where(stories.c.id == key).with_for_update()).one())
+
+
+def lock_if_there(tx: sa.Connection, key: int) -> StoryRow | None:
+    """As `lock`, None for a story that is gone."""
+    return _maybe(tx.execute(sa.select(stories).where(stories.c.id == key).with_for_update()).one_or_none())
 
 
 def read(tx: sa.Connection, key: int) -> StoryRow | None:
@@ -253,9 +259,17 @@ def silent_submissions(
 
 
 def add_video(tx: sa.Connection, video: VideoRow, now: datetime) -> None:
-    """Records the video of a revision; one that is there already stays."""
+    """Records the video of a revision; one that is there already stays, unless its files were removed."""
     values = {name: getattr(video, name) for name in VideoRow.__dataclass_fields__}
-    tx.execute(insert(tx, videos).values(**values, created_at=now).on_conflict_do_nothing())
+    tx.execute(
+        insert(tx, videos)
+        .values(**values, created_at=now)
+        .on_conflict_do_update(
+            index_elements=[videos.c.story, videos.c.revision],
+            set_=values,
+            where=videos.c.removed_at.is_not(None),
+        )
+    )
 
 
 def read_video(tx: sa.Connection, key: int, revision: int) -> VideoRow | None:

@@ -129,6 +129,7 @@ videos = sa.Table(
     sa.Column("has_poster", sa.Boolean, nullable=False),
     sa.Column("has_captions", sa.Boolean, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("removed_at", UtcTime, comment="since when its files count as gone"),
 )
 
 notices = sa.Table(
@@ -175,8 +176,10 @@ steps = sa.Table(
     sa.Column("url", sa.Text, comment="where the publication can be seen"),
     sa.Column("remark", sa.Text),
     sa.Column("last_error", sa.Text),
+    sa.Column("trace", sa.Text, comment="the request that it follows from, and where it is in its trace"),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
+    sa.Index("ix_steps_story", "story"),
     sa.Index(
         "uq_steps_story_kind_destination_revision",
         "story",
@@ -244,6 +247,9 @@ receipts = sa.Table(
     sa.Column("claimed_status", sa.Text),
     sa.Column("content_type", sa.Text, nullable=False, server_default=""),
     sa.Column("remote", sa.Text, nullable=False, server_default=""),
+    sa.Column(
+        "request_id", sa.Text, nullable=False, server_default="", comment="as the log names the request"
+    ),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("received_at", UtcTime, nullable=False),
     sa.Index("ix_receipts_story", "story"),

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from service.redaction import redact
 from service.settings import values
-from service.settings.values import Count, Days, Rate, Schedule, Seconds, Share, Size
+from service.settings.values import Count, Days, Keep, Rate, Schedule, Seconds, Share, Size
 from service.signing import fingerprint
 
 STABLE = frozenset(
@@ -114,6 +114,21 @@ class Settings(BaseSettings):
         3600, description="Age at which a submission that got no answer becomes a notice."
     )
     missed_webhook_share: Share = Field(0.5, description="Share of missed webhooks that becomes a notice.")
+
+    keep_bodies_days: Keep = Field(30, description="Days that webhooks' bodies are kept; `off`: for ever.")
+    keep_snapshots_days: Keep = Field(
+        180, description="… the Story API's last answer, since a story's last change."
+    )
+    keep_videos_days: Keep = Field(
+        None, description="… videos, posters and captions; unset: for ever. Links to them end with them."
+    )
+    keep_stories_days: Keep = Field(
+        None, description="… whole stories with all that belongs to them; unset: for ever."
+    )
+    keep_receipts_days: Keep = Field(365, description="… what else webhooks left.")
+    keep_attempts_days: Keep = Field(365, description="… how each attempt went.")
+    keep_notices_days: Keep = Field(365, description="… notices.")
+    keep_audit_days: Keep = Field(730, description="… lines of the audit log.")
 
     submission_token_days: Days = Field(30, description="How long a submission's webhook URL is good.")
     media_token_days: Days = Field(30, description="How long media links in messages are good.")

@@ -24,6 +24,11 @@ def lower_case(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def or_off(value: Any) -> Any:
+    """`off` → None; anything else stays."""
+    return None if isinstance(value, str) and value.strip().lower() == "off" else value
+
+
 def secret_keys_file(home: Path) -> Path:
     """Where the keys are kept that `storyrelay up` made."""
     return home / "var" / "secret_keys"
@@ -125,6 +130,7 @@ def _bytes(value: Any) -> int:
 
 Seconds = Annotated[float, Field(gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)]
+Keep = Annotated[Annotated[float, Field(gt=0, le=36500, allow_inf_nan=False)] | None, BeforeValidator(or_off)]
 Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -1,0 +1,217 @@
+"""Deletes what is not to be kept: stories with all that belongs to them, and old parts of what stays.
+
+Files are deleted after the commit that says that they are gone, from a list that a killed process leaves behind
+for the next one: no row ever points to a file that was deleted, and no file is forgotten.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepState
+from service.ledger import stories
+from service.ledger.engine import insert
+from service.ledger.people_tables import audit
+from service.ledger.retention_tables import discarded_files
+from service.ledger.stories import StoryRow
+from service.ledger.tables import attempts, notices, receipts, steps, videos
+from service.ledger.tables import stories as stories_table
+
+FILES = ("video.mp4", "poster.jpg", "captions.vtt")
+"""What may lie under a video's prefix."""
+
+PRUNED = "storyrelay_pruned_at"
+"""In a snapshot that was cut to what a withdrawal needs: when."""
+
+_KEPT_OF_SNAPSHOT = ("status", "title", "aspect_ratio", "used_credits", "created_at")
+
+
+class StillRunning(Exception):
+    """A worker is just at a step of the story; what it puts somewhere would be left there."""
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """A story that is gone from the ledger, and where its files are that are to be deleted now."""
+
+    story: StoryRow
+    prefixes: Sequence[str]
+    receipts: int
+
+
+def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
+    """Deletes the story, its steps, attempts, notices, receipts and videos; its files are listed as discarded.
+
+    Steps that wait are deleted with it: their jobs find nothing. Raises StillRunning, sqlalchemy's NoResultFound
+    for a story that is not there.
+    """
+    row = stories.lock(tx, key)
+    running = sa.exists().where(steps.c.story == key, steps.c.state == StepState.RUNNING)
+    if tx.execute(sa.select(running)).scalar_one():
+        raise StillRunning(f"a step of story {row.name} is just running; try again when it has ended")
+    prefixes = list(
+        tx.execute(
+            sa.select(videos.c.prefix).where(videos.c.story == key, videos.c.removed_at.is_(None))
+        ).scalars()
+    )
+    _discard(tx, prefixes, now)
+    # the foreign key would keep them, with the bodies that name the story
+    gone = tx.execute(sa.delete(receipts).where(receipts.c.story == key)).rowcount
+    tx.execute(sa.delete(stories_table).where(stories_table.c.id == key))
+    return Forgotten(row, prefixes, gone)
+
+
+def is_over(tx: sa.Connection, key: int) -> bool:
+    """Whether nothing is left to do about a story: it has ended, and so have all its steps."""
+    return bool(tx.execute(sa.select(sa.exists().where(stories_table.c.id == key, *_over()))).scalar_one())
+
+
+def remove_videos(tx: sa.Connection, key: int, now: datetime) -> list[str]:
+    """Says of a locked story's videos that their files are gone; returns the prefixes, which are discarded."""
+    rows = tx.execute(
+        sa.update(videos)
+        .where(videos.c.story == key, videos.c.removed_at.is_(None))
+        .values(removed_at=now)
+        .returning(videos.c.prefix)
+    )
+    prefixes = list(rows.scalars())
+    _discard(tx, prefixes, now)
+    return prefixes
+
+
+def cut_snapshot(tx: sa.Connection, row: StoryRow, now: datetime) -> None:
+    """Keeps of a locked story's last answer what its withdrawal or another delivery can't do without."""
+    kept = _stub(row.snapshot, row.story_id) | {PRUNED: now.isoformat()}
+    tx.execute(sa.update(stories_table).where(stories_table.c.id == row.id).values(snapshot=kept))
+
+
+def free_prefix(tx: sa.Connection, wanted: str) -> str:
+    """A prefix for new files of which none is discarded: nobody deletes what will be put there."""
+    prefix, number = wanted, 1
+    while tx.execute(sa.select(sa.exists().where(discarded_files.c.prefix == prefix))).scalar_one():
+        number += 1
+        prefix = f"{wanted}-{number}"
+    return prefix
+
+
+def discarded(tx: sa.Connection, limit: int) -> list[str]:
+    """Prefixes whose files are still to be deleted."""
+    query = sa.select(discarded_files.c.prefix).where(discarded_files.c.cleared_at.is_(None)).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
+def cleared(tx: sa.Connection, prefix: str, now: datetime) -> None:
+    """Says that nothing lies under the prefix any more. The row stays: the prefix is not used again."""
+    tx.execute(sa.update(discarded_files).where(discarded_files.c.prefix == prefix).values(cleared_at=now))
+
+
+def page_of_stories(
+    tx: sa.Connection, before: datetime, after: int, limit: int, *, what: str = "stories"
+) -> tuple[list[int], int | None]:
+    """Keys of up to `limit` stories that are over and were not changed since `before`, with keys above `after`.
+
+    `what`: `stories`, or only those with `videos` or `snapshots` left. Also the key to go on after, None at the end.
+    """
+    columns = (stories_table.c.id, stories_table.c.updated_at, stories_table.c.created_at)
+    page = tx.execute(
+        sa.select(*columns).where(stories_table.c.id > after).order_by(stories_table.c.id).limit(limit)
+    ).all()
+    old = [row.id for row in page if row.updated_at < before]
+    more = page[-1].id if len(page) == limit and page[-1].created_at < before else None
+    if not old:
+        return [], more
+    query = sa.select(stories_table.c.id).where(stories_table.c.id.in_(old), *_over(), *_HAS[what])
+    return list(tx.execute(query.order_by(stories_table.c.id)).scalars()), more
+
+
+@dataclass(frozen=True)
+class Aged:
+    """Rows that grow old by themselves: their table, their time, and whose rows are kept for now."""
+
+    table: sa.Table
+    at: sa.Column[Any]
+    kept: sa.ColumnElement[bool]
+
+
+def _unsettled(story: Any) -> sa.ColumnElement[bool]:
+    return sa.exists().where(stories_table.c.id == story, ~sa.and_(*_over()))
+
+
+def _open_step(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(*conditions, steps.c.state.not_in(ENDED_STEPS))
+
+
+def _over() -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        stories_table.c.state.not_in(UNFINISHED_STORIES),
+        ~_open_step(steps.c.story == stories_table.c.id),
+    )
+
+
+_HAS: Mapping[str, tuple[sa.ColumnElement[bool], ...]] = {
+    "stories": (),
+    "videos": (sa.exists().where(videos.c.story == stories_table.c.id, videos.c.removed_at.is_(None)),),
+    "snapshots": (
+        stories_table.c.snapshot.is_not(None),
+        sa.not_(sa.cast(stories_table.c.snapshot, sa.Text).contains(PRUNED)),
+    ),
+}
+
+_OWN_STEP = _open_step(steps.c.id == attempts.c.step)
+AGED: Mapping[str, Aged] = {
+    "bodies": Aged(
+        receipts, receipts.c.received_at, sa.or_(_unsettled(receipts.c.story), receipts.c.body == b"")
+    ),
+    "receipts": Aged(receipts, receipts.c.received_at, _unsettled(receipts.c.story)),
+    "attempts": Aged(attempts, attempts.c.started_at, _OWN_STEP),
+    "notices": Aged(
+        notices,
+        notices.c.created_at,
+        sa.or_(_unsettled(notices.c.story), _open_step(steps.c.notice == notices.c.id)),
+    ),
+    "audit": Aged(audit, audit.c.at, sa.false()),
+}
+
+
+def page_of(
+    tx: sa.Connection, what: str, before: datetime, after: int, limit: int
+) -> tuple[list[int], int | None]:
+    """Keys of rows (`bodies`, `receipts`, …) older than `before` that may go; also the key to go on after."""
+    aged = AGED[what]
+    key = aged.table.c.id
+    page = tx.execute(sa.select(key, aged.at.label("at")).where(key > after).order_by(key).limit(limit)).all()
+    old = [row.id for row in page if row.at < before]
+    more = page[-1].id if len(page) == limit and old else None  # keys grow with time: the rest is younger
+    if not old:
+        return [], None
+    query = sa.select(key).where(key.in_(old), ~aged.kept)
+    return list(tx.execute(query.order_by(key)).scalars()), more
+
+
+def delete(tx: sa.Connection, what: str, keys: Collection[int]) -> int:
+    """Deletes these rows, or empties the bodies, of those that may still go; returns how many."""
+    aged = AGED[what]
+    chosen = aged.table.c.id.in_(keys), ~aged.kept
+    if what == "bodies":
+        return tx.execute(sa.update(receipts).where(*chosen).values(body=b"")).rowcount
+    return tx.execute(sa.delete(aged.table).where(*chosen)).rowcount
+
+
+def forget_cleared(tx: sa.Connection, before: datetime) -> None:
+    """Drops what was deleted before then from the list of discarded prefixes."""
+    tx.execute(sa.delete(discarded_files).where(discarded_files.c.cleared_at < before))
+
+
+def _discard(tx: sa.Connection, prefixes: Sequence[str], now: datetime) -> None:
+    for prefix in prefixes:
+        row = insert(tx, discarded_files).values(prefix=prefix, discarded_at=now)
+        tx.execute(row.on_conflict_do_nothing())
+
+
+def _stub(snapshot: Mapping[str, Any], story_id: str | None) -> dict[str, Any]:
+    inner = snapshot.get("data")
+    told = {**snapshot, **(inner if isinstance(inner, dict) else {})}
+    return {"id": story_id} | {name: told[name] for name in _KEPT_OF_SNAPSHOT if name in told}
