@@ -75,13 +75,18 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Submission:
-    """Writes the row first, calls second: a webhook that beats our answer finds its row."""
+    """Writes the row first, calls second: a webhook that beats our answer finds its row.
+
+    `beside` writes what must stand or fall with a new submission's row, in its transaction (a ledger connection, the
+    story's key); what it raises undoes the row, and nothing is sent.
+    """
 
     ledger: Ledger
     settings: Settings
     urls: WebhookUrls
     api: StoryApi
     now: Callable[[], datetime]
+    beside: Callable[[Any, int], None] | None = None
 
     def submit(
         self,
@@ -181,6 +186,8 @@ class Submission:
             if twin is not None:
                 raise AlreadyAsked(twin.submission_id)
             key = stories.add(tx, new, now)
+            if key is not None and self.beside is not None:
+                self.beside(tx, key)
         if key is None:
             raise RuntimeError(f"submission id {submission_id} was drawn twice")
         return key

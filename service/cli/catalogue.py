@@ -44,6 +44,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed("preview", "Show what a destination would get."),
             Listed("webhook-url", "Print a route's webhook URL.", "service.cli.addresses:webhook_url"),
             Listed("user", "Make accounts for the dashboard.", "service.cli.users:user"),
+            Listed("token", "Make tokens for the JSON API.", "service.cli.tokens:token"),
             Listed("prune", "Delete what has been kept for long enough.", "service.cli.pruning:prune"),
             Listed("reconcile", "Look once for what webhooks missed.", "service.cli.reconciling:reconcile"),
         ),

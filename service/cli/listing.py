@@ -8,10 +8,10 @@ from rich.table import Table
 from service.cli.choice import Word
 from service.cli.output import columns, moment, note, plain, short_moment, show, show_json, table, word
 from service.cli.session import open_session
-from service.cli.story_json import story_json
 from service.domain.states import StoryState
 from service.ledger import stories as story_rows
 from service.ledger.stories import StoryRow
+from service.story_json import story_json
 
 FULL_WIDTH = 130
 """Columns from which on all that the list can tell fits beside a title."""

@@ -67,11 +67,6 @@ def short_moment(at: datetime) -> str:
     return at.astimezone().strftime("%m-%d %H:%M")
 
 
-def iso(at: datetime | None) -> str | None:
-    """A time for programs: ISO 8601 with its offset."""
-    return at.isoformat() if at is not None else None
-
-
 def columns() -> int:
     """How many columns stdout has; `WIDE` where it is no terminal."""
     return Console().width if sys.stdout.isatty() else WIDE

@@ -6,12 +6,12 @@ import click
 
 from service.cli.output import note, plain, show, show_json, table
 from service.cli.session import find_story, open_session, pass_on
-from service.cli.story_json import story_json
 from service.domain.states import Circuit, StepKind
 from service.domain.steps import Lane
 from service.ledger import lanes
 from service.problems import hint
 from service.replaying import Redone, Replayed, Replaying
+from service.story_json import story_json
 from service.wiring import Relay
 
 _TOLD = {

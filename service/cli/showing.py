@@ -7,13 +7,13 @@ from typing import Any
 import click
 from rich.text import Text
 
-from service.cli.dossier import Dossier, read_dossier
-from service.cli.output import facts, iso, moment, plain, show, show_json, table, word
+from service.cli.output import facts, moment, plain, show, show_json, table, word
 from service.cli.session import find_story, open_session
-from service.cli.story_json import attempt_json, notice_json, receipt_json, step_json, story_json
 from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState
+from service.ledger.dossier import Dossier, read_dossier
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
+from service.story_json import attempt_json, iso, notice_json, receipt_json, step_json, story_json
 from service.video_store import BadLocation, StoreError
 from service.wiring import Relay
 

@@ -4,13 +4,13 @@ import click
 
 from service.cli.output import facts, note, plain, plain_lines, show, show_json, word
 from service.cli.session import known_route, open_session, pass_on
-from service.cli.story_json import story_json
 from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.ledger import stories
 from service.ledger.stories import StoryRow
 from service.settings import SettingsError
 from service.story_api import NotFound, StoryApiError, is_story_id
+from service.story_json import story_json
 from service.submission import Submission
 from service.wiring import Relay
 

@@ -5,7 +5,7 @@ import click
 from service.cli.output import note, plain, show, show_json, table
 from service.cli.replays import check_destinations, warn_of_closed
 from service.cli.session import find_story, open_session, pass_on
-from service.cli.story_json import story_json
+from service.story_json import story_json
 from service.withdrawing import Undone, Withdrawing, Withdrawn
 
 _TOLD = {

@@ -1,14 +1,19 @@
 """Stories, steps, attempts and receipts as programs read them: stable keys, ISO 8601 times."""
 
+from datetime import datetime
 from typing import Any
 
-from service.cli.output import iso
 from service.ledger.notices import NoticeRow
 from service.ledger.receipts import ReceiptRow
 from service.ledger.reports import AttemptRow, StepRow
 from service.ledger.stories import StoryRow
 
 LONGEST_BODY = 2000
+
+
+def iso(at: datetime | None) -> str | None:
+    """A time for programs: ISO 8601 with its offset."""
+    return at.isoformat() if at is not None else None
 
 
 def story_json(row: StoryRow) -> dict[str, Any]:
