@@ -12,7 +12,7 @@ from service.domain.delivery import (
     Published,
 )
 from service.domain.notices import NoticeKind, Trouble
-from service.domain.states import Intent, StepKind, StepState
+from service.domain.states import Intent, StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Record, StepFailed
 from service.ledger import deliveries, notices, steps, stories
 from service.ledger.stories import StoryRow
@@ -25,10 +25,17 @@ EARLIER_REVISION_SECONDS = 5.0
 UNWOKEN_SECONDS = 900.0
 """After how long a delivery that waits for others looks itself, should nothing have woken it."""
 
+_CANCELLED = "the story was cancelled"
+
 
 def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     """Publishes one revision of a story to one destination, or takes the story back. Raises StepFailed."""
     row = attempt.story()
+    if row.state == StoryState.CANCELLED and step.intent == Intent.PUBLISH:
+        # it ran when the story was cancelled, and did not succeed then
+        return Done(
+            _CANCELLED, remark=_CANCELLED, record=_ended(step), reached=False, state=StepState.CANCELLED
+        )
     with relay.ledger.read() as tx:
         # not by the story's revision: one whose video turned out the same has no deliveries of its own
         superseded = steps.is_superseded(tx, step)

@@ -14,7 +14,7 @@ from handlers.video_file import DecoderStopped, VideoLimits, VideoRefused, exami
 from service.domain.captions import Narration, captions
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.routing import UnknownRoute, destinations_for
-from service.domain.states import StepKind, StoryState
+from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
 from service.ledger import deliveries, forgetting, lanes, notices, steps, stories
 from service.ledger.stories import StoryRow, VideoRow
@@ -50,6 +50,9 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
     row = attempt.story()
     if step.revision < row.revision:
         return Done(f"superseded by revision {row.revision}", record=settle(step), reached=False)
+    if row.state == StoryState.CANCELLED:
+        _part(relay.video_store().incoming, step).discard()
+        return Done("the story was cancelled", reached=False, state=StepState.CANCELLED)
     try:
         return _bring(relay, step, row, attempt)
     except (DiskFull, StoreFull) as error:

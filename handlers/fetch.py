@@ -29,6 +29,8 @@ _ON_ITS_WAY = (StoryState.SETTLING, StoryState.SETTLED)
 def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     """Asks once. Raises StepFailed for what the Story API or the way to it does wrong."""
     row = attempt.story()
+    if row.state in _ENDED_BY_US:
+        return Done("cancelled: it is asked for no more", reached=False)
     if row.story_id is None:
         return Done("the story's id is not known yet", reached=False)
     try:
@@ -172,6 +174,8 @@ def _not_found(relay: Relay, step: ClaimedStep, row: StoryRow) -> Done | Later:
 def _missed(step: ClaimedStep, since: datetime, longest: float) -> Record:
     def record(tx: sa.Connection, now: datetime) -> None:
         row = stories.lock(tx, step.story_key)
+        if row.state in _ENDED_BY_US:
+            return
         # the poll is for the case that the Story API then falls silent: it comes sooner than the last retries
         next_poll_at = now + timedelta(seconds=longest)
         stories.change(

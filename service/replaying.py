@@ -8,9 +8,10 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from service.configuration import Configuration
+from service.domain.people import Doer
 from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, deliveries, fetch_steps, reports, steps, stories
+from service.ledger import Ledger, deliveries, fetch_steps, people, reports, steps, stories
 from service.ledger.replays import hasten
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow
@@ -69,15 +70,17 @@ class Replaying:
     configuration: Configuration
     now: Callable[[], datetime]
 
-    def replay(self, key: int, destinations: Sequence[str] = ()) -> Replayed:
+    def replay(self, key: int, destinations: Sequence[str] = (), *, by: Doer | None = None) -> Replayed:
         """Does the last thing of the story again: its deliveries (to all, or to these destinations), its download,
-        or its fetch, whichever it came to. Raises NothingToReplay.
+        or its fetch, whichever it came to. `by`: who wants it, for the audit log. Raises NothingToReplay.
         """
         now = self.now()
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
             known = reports.steps_of(tx, key)
             actions = self._replay(tx, row, known, tuple(dict.fromkeys(destinations)), now)
+            told = ", ".join(f"{action.lane} {action.done}" for action in actions)
+            people.note_deed(tx, by, now, "replay", row.about, told)
             return Replayed(stories.lock(tx, key), tuple(actions))
 
     def _replay(

@@ -9,11 +9,12 @@ from typing import Any
 
 import structlog
 
+from service.domain.people import Doer
 from service.domain.schedules import first_poll_delay
 from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
-from service.ledger import Ledger, LedgerDown, fetch_steps, stories
+from service.ledger import Ledger, LedgerDown, fetch_steps, people, stories
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
 from service.settings import Settings
@@ -95,8 +96,9 @@ class Submission:
         route: str | None = None,
         labels: Mapping[str, str] | None = None,
         again: bool = False,
+        by: Doer | None = None,
     ) -> Submitted:
-        """Submits one story.
+        """Submits one story. `by`: who wants it, for the audit log.
 
         Raises AlreadyAsked, and StoryApiError when the API refused it: the row then says `cancelled` and why.
         A call whose answer never came is no error: the story is `unconfirmed`. SubmissionInterrupted when the
@@ -106,12 +108,15 @@ class Submission:
         submission_id = new_submission_id()
         webhook_url = self.urls.for_submission(submission_id)  # first: it fails where no key is set
         price = estimate(request).credits
-        key = self._write(request, submission_id, price, route, labels or {}, again=again)
+        key = self._write(request, submission_id, price, route, labels or {}, again=again, by=by)
         row = self._ask(key, request, webhook_url)
         return Submitted(key, submission_id, row.story_id, row.state, price, row.used_credits, webhook_url)
 
-    def track(self, story_id: str, *, route: str | None = None) -> StoryRow:
-        """Adopts a story that somebody else submitted; a known one is only fetched anew. Needs no network."""
+    def track(self, story_id: str, *, route: str | None = None, by: Doer | None = None) -> StoryRow:
+        """Adopts a story that somebody else submitted; a known one is only fetched anew. Needs no network.
+
+        `by`: who wants it, for the audit log.
+        """
         now = self.now()
         new = NewStory(
             submission_id=new_submission_id(),
@@ -129,6 +134,7 @@ class Submission:
             if route is not None and row.route != route:
                 stories.change(tx, row.id, now, route=route)
             fetch_steps.ask(tx, row.id, now, now)
+            people.note_deed(tx, by, now, "track", story_id, f"pinned to route {route}" if route else "")
             return stories.lock(tx, row.id)
 
     def _ask(self, key: int, request: VideoRequest, webhook_url: str) -> StoryRow:
@@ -164,6 +170,7 @@ class Submission:
         labels: Mapping[str, str],
         *,
         again: bool,
+        by: Doer | None,
     ) -> int:
         body = request.body()
         digest = _digest(request.kind, body)
@@ -188,6 +195,7 @@ class Submission:
             key = stories.add(tx, new, now)
             if key is not None and self.beside is not None:
                 self.beside(tx, key)
+            people.note_deed(tx, by, now, "submit", submission_id, f"{request.kind}, about {price} credits")
         if key is None:
             raise RuntimeError(f"submission id {submission_id} was drawn twice")
         return key
@@ -202,7 +210,7 @@ class Submission:
             values: dict[str, Any] = {"story_id": story.id, "used_credits": story.used_credits}
             if row.state in (StoryState.SUBMITTING, StoryState.UNCONFIRMED):
                 values |= {"state": StoryState.OPEN, "next_poll_at": self._first_poll(row, now)}
-            elif row.story_id != story.id:
+            elif row.story_id != story.id and row.state != StoryState.CANCELLED:
                 # a webhook named another id before this answer came: the answer is the truth
                 values |= {
                     "state": StoryState.OPEN,

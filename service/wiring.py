@@ -12,6 +12,7 @@ from typing import cast
 from service.configuration import Configuration, load_configuration, try_connectors
 from service.connectors import Connector, ConnectorTools, connector_class, default_rate
 from service.dispatching import Dispatcher
+from service.domain.people import Doer
 from service.domain.rates import Rate
 from service.domain.states import StepKind
 from service.domain.steps import Lane
@@ -25,6 +26,7 @@ from service.problems import Problem
 from service.pruning import Pruning
 from service.settings import Settings, SettingsError, load_settings
 from service.setup_url import SetupUrls
+from service.story_actions import StoryActions
 from service.story_api import StoryApi
 from service.video_store import ObjectStore, open_store
 from service.webhook_url import WebhookUrls
@@ -60,6 +62,12 @@ class Relay:
     def intake(self) -> Intake:
         """Takes webhooks in."""
         return Intake(self.ledger, self.now)
+
+    def story_actions(self, by: Doer) -> StoryActions:
+        """What people may do with a story; `by` is who does it, for the audit log."""
+        return StoryActions(
+            self.ledger, self.settings, self.configuration, self.dispatcher, self.story_api, self.now, by
+        )
 
     @property
     def pruning(self) -> Pruning:

@@ -8,9 +8,10 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from service.configuration import Configuration
+from service.domain.people import Doer
 from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, deliveries, stories
+from service.ledger import Ledger, deliveries, people, stories
 from service.ledger.deliveries import Delivery
 from service.ledger.replays import hasten
 from service.ledger.stories import StoryRow
@@ -71,8 +72,11 @@ class Withdrawing:
     configuration: Configuration
     now: Callable[[], datetime]
 
-    def withdraw(self, key: int, destinations: Sequence[str] = ()) -> Withdrawn:
-        """Takes the story back from all destinations that have it, or from these. Raises NothingToWithdraw."""
+    def withdraw(self, key: int, destinations: Sequence[str] = (), *, by: Doer | None = None) -> Withdrawn:
+        """Takes the story back from all destinations that have it, or from these.
+
+        `by`: who wants it, for the audit log. Raises NothingToWithdraw.
+        """
         now = self.now()
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
@@ -84,6 +88,8 @@ class Withdrawing:
             wanted = tuple(dict.fromkeys(destinations)) or tuple(held)
             actions = tuple(self._undo(tx, name, held, now) for name in wanted)
             self._conclude(tx, row, actions, now)
+            told = ", ".join(f"{each.destination} {each.done}" for each in actions)
+            people.note_deed(tx, by, now, "withdraw", row.about, told)
             return Withdrawn(stories.lock(tx, key), actions)
 
     def _undo(

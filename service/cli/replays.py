@@ -6,6 +6,7 @@ import click
 
 from service.cli.output import note, plain, show, show_json, table
 from service.cli.session import find_story, open_session, pass_on
+from service.domain.people import SHELL
 from service.domain.states import Circuit, StepKind
 from service.domain.steps import Lane
 from service.ledger import lanes
@@ -49,7 +50,7 @@ def replay(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
     check_destinations(relay, destinations)
     row = find_story(relay, story)
     replaying = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now)
-    replayed = replaying.replay(row.id, destinations)
+    replayed = replaying.replay(row.id, destinations, by=SHELL)
     if replayed.lanes:
         pass_on(relay, replayed.lanes)
     warn_of_closed(relay, replayed.lanes)

@@ -11,6 +11,7 @@ from service.cli.interrupting import ctrl_c
 from service.cli.output import facts, note, show, show_json, word
 from service.cli.request_options import read_request, request_arguments
 from service.cli.session import known_route, open_session, quiet_log
+from service.domain.people import SHELL
 from service.domain.states import StoryState
 from service.domain.stories import text as printable
 from service.settings import SettingsError, load_settings
@@ -65,7 +66,9 @@ def submit(
     relay = open_session()
     pinned = known_route(relay, route)
     with ctrl_c() as stop:
-        submitted = _submission(relay, stop).submit(request, route=pinned, labels=labels, again=again)
+        submitted = _submission(relay, stop).submit(
+            request, route=pinned, labels=labels, again=again, by=SHELL
+        )
     _show_submitted(submitted, price(request), as_json=as_json)
     if submitted.state == StoryState.UNCONFIRMED:
         click.get_current_context().exit(1)

@@ -4,6 +4,7 @@ import click
 
 from service.cli.output import facts, note, plain, plain_lines, show, show_json, word
 from service.cli.session import known_route, open_session, pass_on
+from service.domain.people import SHELL
 from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.ledger import stories
@@ -43,7 +44,7 @@ def track(story_id: str, route: str | None, unseen: bool, as_json: bool) -> None
     if before is None and not unseen:
         story_id = _seen(relay, story_id)
         before = _known(relay, story_id)
-    row = submission.track(story_id, route=route)
+    row = submission.track(story_id, route=route, by=SHELL)
     pass_on(relay, [Lane(StepKind.FETCH)])
     if as_json:
         show_json({"known": before is not None, "story": story_json(row)})

@@ -5,6 +5,7 @@ import click
 from service.cli.output import note, plain, show, show_json, table
 from service.cli.replays import check_destinations, warn_of_closed
 from service.cli.session import find_story, open_session, pass_on
+from service.domain.people import SHELL
 from service.story_json import story_json
 from service.withdrawing import Undone, Withdrawing, Withdrawn
 
@@ -39,7 +40,8 @@ def withdraw(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
     relay = open_session()
     check_destinations(relay, destinations)
     row = find_story(relay, story)
-    withdrawn = Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(row.id, destinations)
+    withdrawing = Withdrawing(relay.ledger, relay.configuration, relay.now)
+    withdrawn = withdrawing.withdraw(row.id, destinations, by=SHELL)
     if withdrawn.lanes:
         pass_on(relay, withdrawn.lanes)
     warn_of_closed(relay, withdrawn.lanes)

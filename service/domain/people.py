@@ -31,6 +31,18 @@ class Person:
     epoch: int
 
 
+@dataclass(frozen=True)
+class Doer:
+    """Who does something: an account's name, a token's, or "shell" for the command line; and from which address."""
+
+    name: str
+    remote: str = ""
+
+
+SHELL = Doer("shell")
+"""Whoever may run commands on this machine."""
+
+
 def check_account_name(name: str) -> str:
     """Returns a good name; raises ValueError, which says what one is."""
     if not _NAME.fullmatch(name):

@@ -1,17 +1,22 @@
 """Accounts of the dashboard, and the audit log of what people did."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.people import Person, Role
+from service.domain.people import Doer, Person, Role
 from service.ledger.engine import insert
 from service.ledger.people_tables import audit, people
 
 SIGN_IN_REFUSED = "sign_in_refused"
+STORY_DEEDS = ("submit", "track", "fetch", "replay", "withdraw", "cancel", "forget", "delete_at_api")
+"""Actions whose line in the audit log is about a story, by the Story API's id or our submission's."""
+
+LONGEST_DETAIL = 500
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,27 @@ def admins(tx: sa.Connection) -> int:
 def note(tx: sa.Connection, deed: Deed) -> None:
     """Writes a line of the audit log."""
     tx.execute(sa.insert(audit).values(vars(deed)))
+
+
+def note_deed(
+    tx: sa.Connection, by: Doer | None, now: datetime, action: str, about: str, detail: str = ""
+) -> None:
+    """Writes who did something, in the transaction that does it; nothing where no person did (None)."""
+    if by is not None:
+        note(tx, Deed(now, by.name, action, about, detail[:LONGEST_DETAIL], by.remote))
+
+
+def deeds_about(tx: sa.Connection, names: Sequence[str], since: datetime, limit: int) -> list[Deed]:
+    """What people did with a story of these names since it came, the newest `limit`, oldest first."""
+    query = (
+        sa.select(audit)
+        # by the index over actions: that of names would be one more to write for a page that is seldom asked for
+        .where(audit.c.action.in_(STORY_DEEDS), audit.c.at >= since, audit.c.about.in_(names))
+        .order_by(audit.c.id.desc())
+        .limit(limit)
+    )
+    fields = Deed.__dataclass_fields__
+    return [Deed(**{name: getattr(row, name) for name in fields}) for row in tx.execute(query)][::-1]
 
 
 def deeds(tx: sa.Connection, limit: int, before: int | None = None) -> list[tuple[int, Deed]]:

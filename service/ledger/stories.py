@@ -86,6 +86,11 @@ class StoryRow:
         """What people call it: the Story API's id, or our submission's while that is unknown."""
         return self.story_id or f"submission {self.submission_id}"
 
+    @property
+    def about(self) -> str:
+        """Its name in the audit log and in addresses: the Story API's id, or our submission's."""
+        return self.story_id or self.submission_id
+
 
 @dataclass(frozen=True)
 class NewStory:

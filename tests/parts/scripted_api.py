@@ -16,6 +16,7 @@ class ScriptedApi:
     url: str
     answer: Callable[[dict[str, Any]], tuple[int, Any] | None]
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -27,6 +28,10 @@ def scripted_api() -> Iterator[ScriptedApi]:
             self._say(script.answer(body))
 
         def do_GET(self) -> None:
+            self._say(script.answer({}))
+
+        def do_DELETE(self) -> None:
+            script.deleted.append(self.path)
             self._say(script.answer({}))
 
         def _say(self, said: tuple[int, Any] | None) -> None:

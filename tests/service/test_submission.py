@@ -12,6 +12,7 @@ from machine import free_port
 from relayed import KEY, World, make_world
 from scripted_api import ScriptedApi, scripted_api
 
+from service.domain.people import SHELL
 from service.domain.states import Origin, StoryState, Verdict
 from service.intake import Delivery
 from service.ledger import Ledger, LedgerDown, reports, stories
@@ -114,6 +115,15 @@ def test_the_row_is_there_before_the_call(world: World, api: ScriptedApi) -> Non
     while_it_submits(world, api, lambda _name: seen.append((only(world).state, only(world).story_id)))
     world.submission.submit(FOX)
     assert seen == [(StoryState.SUBMITTING, None)]
+
+
+def test_a_submission_that_is_cancelled_before_its_answer_stays_cancelled(
+    world: World, api: ScriptedApi
+) -> None:
+    while_it_submits(world, api, lambda _name: world.relay.story_actions(SHELL).cancel(only(world).id))
+    world.submission.submit(FOX)
+    row = only(world)
+    assert (row.state, row.story_id, row.next_poll_at) == (StoryState.CANCELLED, "story-1", None)
 
 
 def test_a_webhook_that_beats_the_answer(either: World, api: ScriptedApi) -> None:
