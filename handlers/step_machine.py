@@ -55,6 +55,7 @@ class StepMachine:
             log.warning("step.lease_lost", step=step.id, lane=str(step.lane), generation=step.generation)
         finally:
             structlog.contextvars.unbind_contextvars("story")  # which the attempt has bound
+            self.relay.meter.save(self.relay.ledger)
         self.relay.dispatcher.dispatch()
 
     def _work(self, step: ClaimedStep) -> None:

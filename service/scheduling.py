@@ -8,7 +8,7 @@ import sentry_sdk
 import structlog
 
 from service.domain.notices import NoticeKind, Trouble
-from service.ledger import LedgerDown, lanes, notices, reports, stories
+from service.ledger import LedgerDown, lanes, metrics, notices, reports, stories
 from service.reconciliation import Reconciliation
 from service.video_store import StoreError
 from service.wiring import Relay
@@ -21,6 +21,7 @@ MISSED_WINDOW = timedelta(hours=24)
 CLEAR_PAUSE = timedelta(hours=1)
 PRUNE_PAUSE = timedelta(days=1)
 MISSED_PAUSE = timedelta(minutes=5)
+FOLDS_A_PASS = 20
 MISSED_LEAST = 10
 """Missed webhooks become a notice only among at least so many finished stories."""
 
@@ -54,11 +55,22 @@ class Scheduler:
         if found.polled or found.given_up:
             log.info("reconciled", polled=len(found.polled), given_up=len(found.given_up))
         moved = relay.dispatcher.sweep()
+        self._count()
         if moved:
             log.debug("swept", steps=moved)
         self._watch_webhooks(now)
         self._clear_store(now)
         self._prune(now)
+
+    def _count(self) -> None:
+        """Adds to the metrics' totals what happened since; a long backlog takes several passes."""
+        for _ in range(FOLDS_A_PASS):
+            with self.relay.ledger.read() as tx:
+                waits = metrics.unfolded(tx)
+            if not waits:
+                return
+            with self.relay.ledger.write() as tx:
+                metrics.fold(tx)
 
     def _clear_store(self, now: datetime) -> None:
         """Removes what killed workers left in the video store's folder for temporary files, once an hour."""

@@ -3,9 +3,9 @@
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +19,7 @@ from service.domain.steps import Lane
 from service.intake import Intake
 from service.job_queue import JobQueue, NoQueue, fast_connection
 from service.ledger import Ledger
+from service.ledger.meter import Meter
 from service.media_url import MediaUrls
 from service.outbound_http import AddressGuard, HttpClient
 from service.pacing import Pacer
@@ -57,6 +58,7 @@ class Relay:
     media_urls: MediaUrls
     now: Callable[[], datetime]
     pacer: Pacer = Pacer()  # noqa: RUF009  frozen, and it holds nothing
+    meter: Meter = field(default_factory=Meter, compare=False)
 
     @property
     def intake(self) -> Intake:
@@ -88,6 +90,7 @@ class Relay:
             url=self.settings.story_api_url,
             key=self.settings.story_api_key.get_secret_value(),
             http=HttpClient(stop=stop),
+            told=partial(self.meter.count, "api_calls"),
         )
 
     def own_http(self, stop: Stop | None = None) -> HttpClient:

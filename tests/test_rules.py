@@ -50,6 +50,7 @@ OPEN_ROUTES = {
     "/media/<token>": "the token is signed, names one file and expires",
     "/healthz": "says that the process answers, nothing else",
     "/readyz": "says ok, degraded or down of each part, and names no host",
+    "/metrics": "open to the addresses and the token that the settings name",
     "/sign-in": "the way in; tries are limited",
     "/setup/<token>": "the token is signed and expires, and opens nothing once there is an account",
     "/static/<path:filename>": "style, script and icon: files of this program, the same for everybody",

@@ -40,7 +40,9 @@ def open_session() -> Relay:
     quiet_log(settings)
     check_ledger_file(settings)  # first: opening the ledger would make its folder wherever one happens to be
     relay = open_relay(serves=False)
-    click.get_current_context().call_on_close(relay.ledger.close)
+    context = click.get_current_context()
+    context.call_on_close(relay.ledger.close)
+    context.call_on_close(lambda: relay.meter.save(relay.ledger))  # called first: the other way round
     return relay
 
 

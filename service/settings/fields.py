@@ -22,7 +22,8 @@ from service.signing import fingerprint
 
 STABLE = frozenset(
     {"database_url", "redis_url", "story_api_url", "story_api_key", "secret_keys", "port", "public_url"}
-    | {"video_store", "sentry_dsn", "trusted_proxies", "web_concurrency"}
+    | {"video_store", "sentry_dsn", "sentry_environment", "trusted_proxies", "web_concurrency"}
+    | {"metrics_allow", "metrics_token"}
 )
 """Fields whose variables carry no prefix: people script against them, and platforms set some."""
 
@@ -77,6 +78,15 @@ class Settings(BaseSettings):
         description="Where videos are kept: a folder, `file:///…` or `s3://bucket/prefix`.",
     )
     sentry_dsn: values.SentryDsn | None = Field(None, repr=False, description="Where errors are reported.")
+    sentry_environment: Annotated[str, Field(pattern=r"^[^\s/]{1,64}$")] = Field(
+        "production", description="The environment that these reports name."
+    )
+    metrics_allow: values.Networks = Field(
+        values.LOOPBACK, description="Addresses and networks that may read `/metrics`, comma-separated …"
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="… and a bearer token with which anybody may; unset: none."
+    )
     trusted_proxies: Annotated[int, Field(ge=0, le=16)] = Field(
         0, description="How many reverse proxies stand before the web process."
     )

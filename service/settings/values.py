@@ -1,5 +1,6 @@
 """The kinds of value that settings have, and how each is read. No message repeats a value."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -121,6 +122,13 @@ def _for_a_header(key: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(value)
+    except ValueError:
+        raise ValueError("should be addresses or networks such as 10.1.2.3 or 10.0.0.0/8") from None
+
+
 def _bytes(value: Any) -> int:
     try:
         return _BYTES.validate_python(value)
@@ -143,4 +151,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 SentryDsn = Annotated[str, AfterValidator(_sentry_dsn)]
 ApiKey = Annotated[SecretStr, AfterValidator(_for_a_header)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)]
+LOOPBACK = (IPv4Network("127.0.0.1/32"), IPv6Network("::1/128"))
 SecretKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(listed), AfterValidator(_long_enough)]

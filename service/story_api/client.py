@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,11 @@ from service.story_api.texts import line
 NO_STORY = "00000000-0000-0000-0000-000000000000"
 """The nil UUID (RFC 9562): an id that no story has."""
 
+NO_ANSWER = "none"
+"""The status of a call that got no answer."""
+
+_POSTED = ("idea-2-video", "url-2-video", "images-2-video", "elements", "scenes", "videos", "concat")
+
 
 class StoryApi:
     """A client for one account. It has no state, so threads may share it.
@@ -37,7 +43,8 @@ class StoryApi:
     that, as in the reference's samples (120 and 180 s beside 60).
     Every call raises StoryApiError kinds (an impossible id is NotFound, unasked), InvalidRequest for an
     impossible `webhook_url`, and lets Interrupted of the HTTP seam through, which says that this process must
-    stop. The key is in no error, repr or log.
+    stop. `told` hears of each call: which it was (`get`, `idea-2-video`, …), and the answer's status, or `none`.
+    The key is in no error, repr or log.
     """
 
     def __init__(
@@ -48,12 +55,14 @@ class StoryApi:
         http: HttpClient,
         timeout: float = 60,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Callable[[str, str], None] = lambda _call, _status: None,
     ) -> None:
         self._url = url.rstrip("/")
         self._key = key
         self._http = http
         self._timeout = timeout
         self._now = now
+        self._told = told
 
     def __repr__(self) -> str:
         return f"StoryApi({line(self._url)!r})"
@@ -135,6 +144,7 @@ class StoryApi:
             timeout=timeout or self._timeout,
         )
         response = self._send(name, request)
+        self._told(_kind(method, path), _status(response.status))
         exchange = Exchange(name, response, (self._key, str((body or {}).get("webhook_url", ""))))
         if not 200 <= response.status < 300:
             raise refusal(exchange, response.retry_after(self._now()))
@@ -150,12 +160,25 @@ class StoryApi:
         except Interrupted:
             raise
         except OutboundError as error:
+            self._told(_kind(request.method, request.url), NO_ANSWER)
             raise self._unanswered(call, error) from error
 
     def _unanswered(self, call: str, error: OutboundError) -> StoryApiError:
         text = f"{call}: {line(str(error), secrets=[self._key])}"
         kind = BadAnswer if isinstance(error, TooLarge) else Unavailable
         return kind(text, sent=error.sent)
+
+
+def _kind(method: str, path: str) -> str:
+    """A call's name, of a bounded set: ids are no part of it."""
+    last = path.rpartition("/")[2]
+    if method == "POST":
+        return last if last in _POSTED else "storyboard"
+    return method.lower()
+
+
+def _status(status: int) -> str:
+    return str(status) if status in set(HTTPStatus) else f"{status // 100}xx"
 
 
 def _path(story_id: str) -> str:

@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import VERSION
 from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
-from service.web import health, media, webhooks
+from service.web import health, media, metrics, webhooks
 from service.web.dashboard import add_dashboard
 from service.wiring import Relay, open_relay
 
@@ -29,9 +29,12 @@ def create_app(relay: Relay | None = None) -> Flask:
         configure_logging(settings.log_format, settings.log_level, "web")
         configure_sentry(settings.sentry_dsn, VERSION, "web")
     app = Flask("storyrelay", static_folder=None)
+    app.extensions["storyrelay"] = relay
     app.register_blueprint(webhooks.blueprint(relay))
     app.register_blueprint(media.blueprint(relay))
     app.register_blueprint(health.blueprint(relay))
+    app.register_blueprint(metrics.blueprint(relay))
+    relay.meter.save_often(relay.ledger)
     add_dashboard(app, relay)
     app.register_error_handler(HTTPException, _http_error)
     for kind in LedgerDown:

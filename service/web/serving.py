@@ -29,3 +29,11 @@ def post_worker_init(worker: Any) -> None:
     for listener in worker.sockets:
         bound = struct.pack("ll", RECEIVE_SECONDS, 0)  # struct timeval; accepted sockets inherit it
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Writes down what the process has counted and not saved yet."""
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        relay = app.extensions["storyrelay"]
+        relay.meter.save(relay.ledger)

@@ -42,6 +42,12 @@ def blueprint(relay: Relay) -> Blueprint:
     longest = relay.settings.webhook_body_limit
     page = Blueprint("webhooks", __name__)
 
+    @page.after_request
+    def count_refused(response: Response) -> Response:
+        if response.status_code >= HTTPStatus.BAD_REQUEST:  # most of these leave no receipt
+            relay.meter.count("refused", str(response.status_code))
+        return response
+
     @page.route("/webhooks/story/<token>", methods=["POST"], provide_automatic_options=False)
     def receive(token: str) -> Response | tuple[Response, int] | tuple[Response, int, dict[str, str]]:
         try:

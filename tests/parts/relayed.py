@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rq import Worker
+
 from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
 from service.configuration import load_configuration
@@ -42,6 +44,11 @@ class FakeQueue(JobQueue):
 
     def depth(self, kind: StepKind) -> int:
         return 0 if self.down else len(self.jobs)
+
+    def workers(self, kind: StepKind) -> list[Worker]:
+        if self.down:
+            raise QueueDown("down")
+        return []
 
 
 class FakeClock:

@@ -1,13 +1,16 @@
 from datetime import timedelta
 
+import sqlalchemy as sa
+
 from service.domain.states import StoryState
+from service.ledger.tables import stories
 from service.pruning import KINDS
 
 
 def test_prune_counts_first_and_deletes_then(home, book, now):
-    book.story(
-        "old", StoryState.SETTLED, created_at=now - timedelta(days=90), updated_at=now - timedelta(days=90)
-    )
+    old = book.story("old", StoryState.SETTLED, created_at=now - timedelta(days=90))
+    with home.ledger.write() as tx:
+        tx.execute(sa.update(stories).where(stories.c.id == old).values(updated_at=now - timedelta(days=90)))
     book.story("young", StoryState.SETTLED)
     wanted = home.json("prune", "--dry-run", STORYRELAY_KEEP_STORIES_DAYS="30")
     assert wanted["dry_run"] is True
