@@ -14,7 +14,7 @@ from service.domain.delivery import (
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Intent, StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Record, StepFailed
-from service.ledger import deliveries, notices, steps, stories
+from service.ledger import deliveries, lanes, notices, steps, stories
 from service.ledger.stories import StoryRow
 from service.video_store import StoreError
 from service.wiring import Relay
@@ -79,6 +79,16 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
 
 
 def _held_up(relay: Relay, step: ClaimedStep) -> Later | None:
+    """Leaves a place alone that somebody has paused meanwhile, and lets the deliveries that are to come first end."""
+    with relay.ledger.read() as tx:
+        lane = lanes.read(tx, step.lane)
+    if lane.is_paused:
+        # due at once, so that it keeps its place: the lane is what waits
+        return Later(f"{step.lane.destination} is {lane.message}", 0.0, reached=False)
+    return _comes_after(relay, step)
+
+
+def _comes_after(relay: Relay, step: ClaimedStep) -> Later | None:
     """Lets the deliveries that are to come first end; the last of them wakes this one."""
     config = relay.configuration.destinations.get(step.lane.destination)
     if config is None or step.intent == Intent.WITHDRAW:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from handlers.attempt import Attempt, settle
 from handlers.fetch import failure as api_failure
-from handlers.routing_facts import routing_facts
 from handlers.video_file import DecoderStopped, VideoLimits, VideoRefused, examine
 from service.domain.captions import Narration, captions
 from service.domain.notices import NoticeKind, Trouble
@@ -31,6 +30,7 @@ from service.outbound_http import (
     TooLarge,
     TooManyRedirects,
 )
+from service.route_choice import routing_facts
 from service.story_api import Story, StoryApiError, parse_story
 from service.video_store import StoreError, StoreFull, safe_segment
 from service.wiring import Relay

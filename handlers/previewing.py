@@ -1,19 +1,19 @@
 """What a destination would get of a story: built as the deliver step does, sent to nobody and kept nowhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from handlers.publications import StoredFiles, media_links, story_facts
-from handlers.routing_facts import routing_facts
 from handlers.sample import NAME
 from handlers.sample_publication import sample_facts, sample_publication
+from service import route_choice
 from service.domain.delivery import Publication, Video
-from service.domain.routing import Route, UnknownRoute, destinations_for, unmet
+from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.states import StepKind
 from service.ledger import deliveries, reports, stories
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
+from service.route_choice import RouteTaken, routing_facts
 from service.wiring import Relay
 
 NO_ROUTE = "preview"
@@ -24,30 +24,13 @@ class NoVideoYet(LookupError):
     """There is nothing to publish; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class RouteTaken:
-    """One route as a story finds it: `why_not` is empty where it takes the route."""
-
-    route: Route
-    why_not: tuple[str, ...]
-
-
 def routes_taken(relay: Relay, row: StoryRow | None) -> list[RouteTaken]:
     """Each route in order, with what keeps the story (None: the sample) from it at this moment.
 
     Raises UnknownRoute when the story is pinned to a route that is not configured.
     """
-    facts = _facts(relay, row)
     pinned = row.route if row is not None else None
-    if pinned is not None and pinned not in {route.name for route in relay.configuration.routes}:
-        raise UnknownRoute(pinned)
-    return [RouteTaken(route, _why_not(relay, route, facts, pinned)) for route in relay.configuration.routes]
-
-
-def _why_not(relay: Relay, route: Route, facts: Mapping[str, Any], pinned: str | None) -> tuple[str, ...]:
-    if pinned is None:
-        return tuple(unmet(route, facts, relay.now()))
-    return () if route.name == pinned else (f"the story is pinned to {pinned}",)
+    return route_choice.routes_taken(relay.configuration.routes, _facts(relay, row), pinned, relay.now())
 
 
 def _facts(relay: Relay, row: StoryRow | None) -> Mapping[str, Any]:

@@ -3,10 +3,11 @@
 import click
 from rich.text import Text
 
-from handlers.previewing import RouteTaken, routes_taken
+from handlers.previewing import routes_taken
 from handlers.sample import NAME
 from service.cli.output import note, show, show_json, table, word
 from service.cli.session import find_story, open_session
+from service.route_choice import RouteTaken
 
 
 @click.command(epilog="\b\nstoryrelay routes 3f9c\nstoryrelay routes sample")

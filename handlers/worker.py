@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 from handlers import deliver, download, fetch, notify
 from handlers.attempt import EarlyStop
 from handlers.step_machine import Handler, StepMachine
+from service import send_testing
 from service.domain.states import StepKind
 from service.job_queue import patient_connection
 from service.processes import SignalInbox, die_with_parent
@@ -56,6 +57,14 @@ def run_step(step_id: int) -> None:
         StepMachine(process_relay(), HANDLERS).run(step_id)
     finally:
         sentry_sdk.flush(2)  # the work horse leaves by _exit, which would drop what is still unsent
+
+
+def run_send_test(key: int) -> None:
+    """The job that RQ runs, by name: sends a test that a person asked for."""
+    try:
+        send_testing.run(process_relay(), key)
+    finally:
+        sentry_sdk.flush(2)
 
 
 class StepWorker(Worker):

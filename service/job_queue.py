@@ -16,6 +16,9 @@ from service.domain.states import StepKind
 RUN_STEP = "handlers.worker.run_step"
 """The job: its only argument is the step's key in the ledger."""
 
+SEND_TEST = "handlers.worker.run_send_test"
+"""The job of a test that a person wants sent: its only argument is the test's key in the ledger."""
+
 JOB_TTL = 3600
 """Seconds for which RQ keeps the hash of a job that failed; the ledger holds what people need to know."""
 
@@ -53,7 +56,14 @@ class JobQueue:
         ordered = sorted(steps, key=lambda step: step[1])
         try:
             for kind, group in groupby(ordered, key=lambda step: step[1]):
-                self._enqueue_kind(kind, [step_id for step_id, _ in group])
+                self._enqueue_jobs(kind, RUN_STEP, [step_id for step_id, _ in group])
+        except RedisError as error:
+            raise QueueDown(f"the job queue does not answer: {error}") from error
+
+    def enqueue_test(self, test: int) -> None:
+        """Has a worker send a test; it waits behind notices alone, which are few. Raises QueueDown."""
+        try:
+            self._enqueue_jobs(StepKind.NOTIFY, SEND_TEST, [test])
         except RedisError as error:
             raise QueueDown(f"the job queue does not answer: {error}") from error
 
@@ -78,19 +88,19 @@ class JobQueue:
         """The RQ queue of one kind, with the serializer that every side has to name."""
         return Queue(kind.value, connection=self.connection, serializer=JSONSerializer)
 
-    def _enqueue_kind(self, kind: StepKind, step_ids: Sequence[int]) -> None:
+    def _enqueue_jobs(self, kind: StepKind, work: str, keys: Sequence[int]) -> None:
         queue = self.queue(kind)
         jobs = [
             Queue.prepare_data(
-                RUN_STEP,
-                args=[step_id],
+                work,
+                args=[key],
                 timeout=-1,  # the step machine has its own limit, which the ledger can tell
                 result_ttl=0,
                 failure_ttl=JOB_TTL,
-                description=f"step {step_id}",
+                description=f"{work.rpartition('.')[2]} {key}",
                 job_id=uuid.uuid4().hex,
             )
-            for step_id in step_ids
+            for key in keys
         ]
         queue.enqueue_many(jobs)
 

@@ -74,14 +74,20 @@ class Replaying:
         """Does the last thing of the story again: its deliveries (to all, or to these destinations), its download,
         or its fetch, whichever it came to. `by`: who wants it, for the audit log. Raises NothingToReplay.
         """
-        now = self.now()
         with self.ledger.write() as tx:
-            row = stories.lock(tx, key)
-            known = reports.steps_of(tx, key)
-            actions = self._replay(tx, row, known, tuple(dict.fromkeys(destinations)), now)
-            told = ", ".join(f"{action.lane} {action.done}" for action in actions)
-            people.note_deed(tx, by, now, "replay", row.about, told)
-            return Replayed(stories.lock(tx, key), tuple(actions))
+            return self.replay_within(tx, key, destinations, by=by)
+
+    def replay_within(
+        self, tx: sa.Connection, key: int, destinations: Sequence[str] = (), *, by: Doer | None = None
+    ) -> Replayed:
+        """As `replay`, as part of the caller's transaction, whose first lock of a story this is."""
+        now = self.now()
+        row = stories.lock(tx, key)
+        known = reports.steps_of(tx, key)
+        actions = self._replay(tx, row, known, tuple(dict.fromkeys(destinations)), now)
+        told = ", ".join(f"{action.lane} {action.done}" for action in actions)
+        people.note_deed(tx, by, now, "replay", row.about, told)
+        return Replayed(stories.lock(tx, key), tuple(actions))
 
     def _replay(
         self,

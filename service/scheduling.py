@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sentry_sdk
 import structlog
 
+from service.bulk_replaying import BulkReplaying
 from service.domain.notices import NoticeKind, Trouble
 from service.ledger import LedgerDown, lanes, metrics, notices, reports, stories
 from service.reconciliation import Reconciliation
@@ -61,6 +62,14 @@ class Scheduler:
         self._watch_webhooks(now)
         self._clear_store(now)
         self._prune(now)
+        self._replay_many()
+
+    def _replay_many(self) -> None:
+        relay = self.relay
+        seen = BulkReplaying(relay.ledger, relay.settings, relay.configuration, relay.now).advance()
+        if seen:
+            log.info("bulk_replay.advanced", stories=seen)
+            relay.dispatcher.dispatch()
 
     def _count(self) -> None:
         """Adds to the metrics' totals what happened since; a long backlog takes several passes."""

@@ -1,9 +1,11 @@
 """`replay`: does what ended, or went wrong, once more."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from service.cli.bulk_replays import Window, replay_many, window_options
 from service.cli.output import note, plain, show, show_json, table
 from service.cli.session import find_story, open_session, pass_on
 from service.domain.people import SHELL
@@ -29,25 +31,37 @@ _WHAT = {
 }
 
 
-@click.command(epilog="\b\nstoryrelay replay 3f9c --destination team")
-@click.argument("story", metavar="ID")
+@click.command(
+    epilog="\b\nstoryrelay replay 3f9c --destination team\nstoryrelay replay --from 24h --state dead --dry-run"
+)
+@click.argument("story", metavar="ID", required=False)
 @click.option(
     "--destination",
     "destinations",
     multiple=True,
-    help="Deliver to this one only; repeatable.",
+    help="Deliver to this one only; repeatable for one story.",
     metavar="NAME",
 )
+@window_options
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def replay(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
+def replay(story: str | None, destinations: tuple[str, ...], as_json: bool, **window: Any) -> None:
     """Do what ended, or went wrong, once more.
 
     A story with a video is delivered again, to every destination that had it or to those that are named. One
     whose video could not be had is downloaded again. Any other is asked for at the Story API again.
     ID is the story's or the submission's, or a beginning of it that is the only one.
+
+    Without ID, many stories: those of a time and a state, delivered again where today's routes lead. Look first
+    with --dry-run.
     """
     relay = open_session()
     check_destinations(relay, destinations)
+    many = Window(**window)
+    if many.is_given == bool(story):
+        raise click.UsageError("say which story by its ID, or which stories by --from and --state")
+    if story is None:
+        replay_many(relay, many, destinations, as_json=as_json)
+        return
     row = find_story(relay, story)
     replaying = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now)
     replayed = replaying.replay(row.id, destinations, by=SHELL)
@@ -80,7 +94,9 @@ def warn_of_closed(relay: Relay, wanted: list[Lane]) -> None:
         if state is not None and state.circuit != Circuit.CLOSED:
             is_off = state.circuit == Circuit.OFF
             note(f"note: {lane} is {'switched off' if is_off else 'paused'}: {state.message or state.reason}")
-            if lane.destination:
+            if state.is_paused:
+                note("      it is sent once somebody resumes it, on the dashboard's page of destinations")
+            elif lane.destination:
                 note(f"      once it is mended: storyrelay send-test {lane.destination}")
 
 

@@ -6,10 +6,8 @@ from service.cli.output import facts, note, show, show_json
 from service.cli.session import open_session, pass_on
 from service.domain.delivery import Published
 from service.domain.people import SHELL
-from service.domain.states import StepKind
 from service.domain.steps import Lane
-from service.ledger import lanes, people
-from service.wiring import Relay
+from service.send_testing import send_test as sent
 
 
 @click.command("send-test")
@@ -21,8 +19,7 @@ def send_test(destination: str, as_json: bool) -> None:
     When that works, a destination that was paused or switched off gets its deliveries again.
     """
     relay = open_session()
-    published = relay.connector(destination).send_test()
-    reopened = _let_pass(relay, destination)
+    published, reopened = sent(relay, destination, SHELL)
     if as_json:
         show_json(_json(destination, published, reopened))
     else:
@@ -31,14 +28,6 @@ def send_test(destination: str, as_json: bool) -> None:
     if reopened:
         note(f"{destination} was paused; what waits for it is sent now")
         pass_on(relay, reopened)
-
-
-def _let_pass(relay: Relay, destination: str) -> list[Lane]:
-    both = [Lane(kind, destination) for kind in (StepKind.DELIVER, StepKind.NOTIFY)]
-    now = relay.now()
-    with relay.ledger.write() as tx:
-        people.note_deed(tx, SHELL, now, "send_test", destination)
-        return [lane for lane in both if lanes.close_circuit(tx, lane, now)]
 
 
 def _json(destination: str, published: Published, reopened: list[Lane]) -> dict[str, object]:

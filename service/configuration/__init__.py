@@ -2,6 +2,7 @@
 
 from service.configuration.loading import load_configuration
 from service.configuration.parsed import Configuration, ConfigurationError, DestinationConfig
+from service.configuration.shown import shown_options
 from service.configuration.trial import try_connectors
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "ConfigurationError",
     "DestinationConfig",
     "load_configuration",
+    "shown_options",
     "try_connectors",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -21,6 +22,7 @@ class DestinationConfig:
 
     `after`: the destinations whose deliveries of the same story come first. `fallback`: the destination that gets
     what this one can't be given. `rate`: how often the place may be called, None: as often as there is work.
+    `written`: the options as they stand in the file, `${NAME}` not filled in; for people, by `shown_options`.
     `fingerprint` changes with the options, secrets included, and tells nothing about them; '' without keys.
     """
 
@@ -32,6 +34,7 @@ class DestinationConfig:
     fallback: str | None = None
     rate: Rate | None = None
     fingerprint: str = ""
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ class Reading:
             fallback=self._known_or_none(common.fallback, f"{at}.fallback"),
             rate=common.rate,
             fingerprint=self._fingerprint(common.connector, filled),
+            written={key: value for key, value in table.items() if key not in _OF_ALL},
         )
 
     def _connector(self, name: str, at: str) -> type[Connector] | None:

@@ -7,16 +7,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.states import Circuit, StepKind
+from service.domain.states import Circuit, StepKind, StepState
 from service.domain.steps import Lane, Opens
 from service.ledger.engine import insert
-from service.ledger.tables import lanes
+from service.ledger.tables import is_busy, lanes, steps
 
 REFUSED = "refused"
 NO_CREDIT = "no_credit"
 DISK_FULL = "disk_full"
 FAILING = "failing"
 SWITCHED_OFF = "switched_off"
+PAUSED = "paused"
+"""Off because a person wants it so: only a person lets it pass again."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class LaneState:
     probe_delay: float | None = None
     not_before: datetime | None = None
     fingerprint: str | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a person has paused it."""
+        return self.circuit == Circuit.OFF and self.reason == PAUSED
 
     def room(self, limit: int, busy: int, now: datetime) -> int:
         """How many more steps may be queued: a probe at a time while the circuit is open."""
@@ -99,11 +106,42 @@ def switch_off(tx: sa.Connection, lane: Lane) -> bool:
 
 
 def close_circuit(tx: sa.Connection, lane: Lane, now: datetime) -> bool:
-    """Lets everything pass again; False when it was closed already."""
+    """Lets everything pass again; False when it was closed already, or when a person has paused it."""
+    by_itself = lanes.c.circuit != Circuit.CLOSED, lanes.c.reason.is_distinct_from(PAUSED)
+    changed = tx.execute(sa.update(lanes).where(*_is(lane), *by_itself).values(**_closed(now)))
+    return changed.rowcount == 1
+
+
+def pause(tx: sa.Connection, lane: Lane, who: str, now: datetime) -> bool:
+    """Has the lane wait until somebody resumes it, whatever its circuit was; False when it was paused already.
+
+    What is queued goes back to waiting, so that only what runs at this moment still reaches the place.
+    """
+    if lock(tx, lane).is_paused:
+        return False
+    values = {"circuit": Circuit.OFF, "reason": PAUSED, "message": f"paused by {who}", "opened_at": now}
+    none = dict.fromkeys(("probe_at", "probe_delay", "fingerprint"))
+    tx.execute(sa.update(lanes).where(*_is(lane)).values(**values, **none))
+    in_lane = steps.c.kind == lane.kind, steps.c.destination == lane.destination
+    # those that somebody holds are being claimed: their worker sees the pause itself
+    queued = sa.select(steps.c.id).where(*in_lane, is_busy, steps.c.state == StepState.QUEUED)
+    held = tx.execute(queued.with_for_update(skip_locked=True)).scalars().all()
+    tx.execute(sa.update(steps).where(steps.c.id.in_(held)).values(state=StepState.PENDING))
+    return True
+
+
+def resume(tx: sa.Connection, lane: Lane, now: datetime) -> bool:
+    """Lets a lane that is paused, off or open pass again because a person says so; False when it was closed."""
     changed = tx.execute(
         sa.update(lanes).where(*_is(lane), lanes.c.circuit != Circuit.CLOSED).values(**_closed(now))
     )
     return changed.rowcount == 1
+
+
+def read(tx: sa.Connection, lane: Lane) -> LaneState:
+    """The lane as it stands, not held."""
+    row = tx.execute(sa.select(lanes).where(*_is(lane))).one_or_none()
+    return LaneState(lane) if row is None else _state(row)
 
 
 def hold_until(tx: sa.Connection, lane: Lane, until: datetime) -> None:
@@ -124,6 +162,7 @@ def close_changed(tx: sa.Connection, fingerprints: Mapping[Lane, str | None], no
         state.lane
         for state in all_lanes(tx)
         if state.circuit != Circuit.CLOSED
+        and not state.is_paused
         and state.lane in fingerprints
         and fingerprints[state.lane] != state.fingerprint
     ]

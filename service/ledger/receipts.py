@@ -1,6 +1,6 @@
 """Receipts: every webhook as it arrived, whatever it said."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,104 @@ def of_story(tx: sa.Connection, story: int, limit: int = 200) -> list[ReceiptRow
     """The story's receipts, oldest first."""
     query = sa.select(receipts).where(receipts.c.story == story).order_by(receipts.c.id).limit(limit)
     return [_row(row) for row in tx.execute(query)]
+
+
+MOST_NAMED = 500
+"""Receipts that a claimed id, or a beginning of one, may find: of more, only so many are looked at."""
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Which receipts are looked for; None: any. `claimed` is a claimed id or a beginning of one."""
+
+    verdict: Verdict | None = None
+    token: str | None = None
+    claimed: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ReceiptLine:
+    """A receipt in a list: without its body."""
+
+    id: int
+    story: int | None
+    verdict: str
+    token: str
+    claimed_id: str | None
+    claimed_status: str | None
+    remote: str
+    received_at: datetime
+
+
+Place = tuple[datetime, int]
+"""Where a page of the list ends: the time and the key of its last receipt."""
+
+
+def listed(tx: sa.Connection, sought: Sought, limit: int, after: Place | None = None) -> list[ReceiptLine]:
+    """Receipts, the newest first, older than `after`. Reads no more than the page, but for those of one claimed id."""
+    columns = [receipts.c[name] for name in ReceiptLine.__dataclass_fields__]
+    query = sa.select(*columns).where(*_sought(sought))
+    if sought.claimed is not None:
+        query = query.where(receipts.c.id.in_(_named(tx, sought.claimed)))
+    if after is not None:
+        query = query.where(
+            receipts.c.received_at <= after[0],
+            sa.or_(receipts.c.received_at < after[0], receipts.c.id < after[1]),
+        )
+    newest_first = receipts.c.received_at.desc(), receipts.c.id.desc()
+    return [ReceiptLine(*row) for row in tx.execute(query.order_by(*newest_first).limit(limit))]
+
+
+def tokens(tx: sa.Connection) -> list[str]:
+    """Whose tokens receipts came by, looked up one by one in the index: there are few, of a million receipts."""
+    found: list[str] = []
+    while len(found) < 200:
+        least = sa.select(sa.func.min(receipts.c.token))
+        name = tx.execute(least.where(receipts.c.token > found[-1]) if found else least).scalar_one()
+        if name is None:
+            break
+        found.append(name)
+    return found
+
+
+def read(tx: sa.Connection, key: int) -> ReceiptRow | None:
+    """The receipt of that key."""
+    row = tx.execute(sa.select(receipts).where(receipts.c.id == key)).one_or_none()
+    return None if row is None else _row(row)
+
+
+def adopt(tx: sa.Connection, key: int, story: int) -> None:
+    """Says which story a receipt without one was about, as a person found out."""
+    tx.execute(
+        sa.update(receipts).where(receipts.c.id == key, receipts.c.story.is_(None)).values(story=story)
+    )
+
+
+def _sought(sought: Sought) -> Iterator[sa.ColumnElement[bool]]:
+    if sought.verdict is not None:
+        yield receipts.c.verdict == sought.verdict
+    if sought.token is not None:
+        yield receipts.c.token == sought.token
+    if sought.since is not None:
+        yield receipts.c.received_at >= sought.since
+    if sought.until is not None:
+        yield receipts.c.received_at < sought.until
+
+
+def _named(tx: sa.Connection, beginning: str) -> Sequence[int]:
+    """The keys of receipts whose claimed id begins so.
+
+    Asked for by themselves: the planner would rather read the whole list in its order.
+    """
+    column, last = receipts.c.claimed_id, beginning + chr(0x10FFFF)
+    if tx.dialect.name == "postgresql":
+        # by code points, as the index is ordered: the database's own order depends on its language
+        begins = sa.and_(column.op("~>=~")(beginning), column.op("~<~")(last))
+    else:
+        begins = sa.and_(column >= beginning, column < last)
+    return tx.execute(sa.select(receipts.c.id).where(begins).limit(MOST_NAMED)).scalars().all()
 
 
 def _row(row: Any) -> ReceiptRow:

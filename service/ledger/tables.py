@@ -207,6 +207,13 @@ steps = sa.Table(
         postgresql_where=sa.text("state = 'pending'"),
     ),
     sa.Index(
+        "ix_steps_dead",
+        "destination",
+        "story",
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    ),
+    sa.Index(
         "ix_steps_busy",
         "kind",
         "destination",
@@ -218,6 +225,7 @@ steps = sa.Table(
 
 # Written out, not bound: a partial index serves only a query whose condition the planner can see.
 is_pending: sa.ColumnElement[bool] = steps.c.state == sa.literal_column("'pending'")
+is_dead: sa.ColumnElement[bool] = steps.c.state == sa.literal_column("'dead'")
 is_busy: sa.ColumnElement[bool] = steps.c.state.in_([sa.literal_column(f"'{state}'") for state in BUSY_STEPS])
 
 attempts = sa.Table(
@@ -253,6 +261,12 @@ receipts = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("received_at", UtcTime, nullable=False),
     sa.Index("ix_receipts_story", "story"),
+    sa.Index("ix_receipts_received_at", "received_at", "id"),
+    sa.Index("ix_receipts_verdict", "verdict", "received_at", "id"),
+    sa.Index("ix_receipts_token", "token", "received_at", "id"),
+    sa.Index("ix_receipts_token_verdict", "token", "verdict", "received_at", "id"),
+    # pattern_ops: the beginning of an id is looked up whatever the database's language
+    sa.Index("ix_receipts_claimed_id", "claimed_id", postgresql_ops={"claimed_id": "text_pattern_ops"}),
 )
 
 lanes = sa.Table(

@@ -33,6 +33,7 @@ class FakeQueue(JobQueue):
 
     def __init__(self) -> None:
         self.jobs: list[int] = []
+        self.tests: list[int] = []
         self.down = False
         self.refused = 0
 
@@ -41,6 +42,11 @@ class FakeQueue(JobQueue):
             self.refused += 1
             raise QueueDown("down")
         self.jobs += [step for step, _ in steps]
+
+    def enqueue_test(self, test: int) -> None:
+        if self.down:
+            raise QueueDown("down")
+        self.tests.append(test)
 
     def depth(self, kind: StepKind) -> int:
         return 0 if self.down else len(self.jobs)

@@ -3,7 +3,15 @@
 from flask import Flask
 
 from service.accounts import Accounts
-from service.web.dashboard import account_pages, overview_page, sign_in_pages
+from service.web.dashboard import (
+    account_pages,
+    bulk_pages,
+    destination_pages,
+    overview_page,
+    receipt_pages,
+    route_page,
+    sign_in_pages,
+)
 from service.web.dashboard.guard import Guard, configure_sessions
 from service.wiring import Relay
 
@@ -17,4 +25,8 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     sign_in_pages.add(page, accounts, relay)
     account_pages.add(page, accounts, relay)
     overview_page.add(page, relay)
+    receipt_pages.add(page, relay)
+    destination_pages.add(page, relay)
+    route_page.add(page, relay)
+    bulk_pages.add(page, relay)
     app.register_blueprint(page)

@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.accounts import Accounts
-from service.domain.people import Person, Role
+from service.domain.people import Doer, Person, Role
 from service.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -78,6 +78,11 @@ def me() -> Person:
 def remote() -> str:
     """The address that asks."""
     return request.remote_addr or ""
+
+
+def doer() -> Doer:
+    """Who does something on this page, for the audit log; only behind `needs`."""
+    return Doer(me().name, remote())
 
 
 def begin_session(person: Person) -> None:

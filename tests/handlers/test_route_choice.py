@@ -1,6 +1,6 @@
 import pytest
 
-from handlers.routing_facts import routing_facts
+from service.route_choice import routing_facts
 
 SHELVES = """
 [outbound]

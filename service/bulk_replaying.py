@@ -1,0 +1,210 @@
+"""Replays many stories by today's routes: looked at first, then worked off a few at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+
+from service.configuration import Configuration
+from service.domain.bulk_replays import Choice, Plan, plan, plan_without_video
+from service.domain.people import Doer
+from service.domain.routing import UnknownRoute, destinations_for
+from service.ledger import Ledger, bulk_replays, people, reports, stories
+from service.ledger.bulk_replays import BulkReplay, BulkState
+from service.ledger.stories import StoryRow
+from service.replaying import Action, NothingToReplay, Redone, Replaying
+from service.route_choice import routing_facts
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+MOST_COUNTED = 1_000_000
+LOOKED_AT = 500
+"""Stories whose way a dry run works out; the others are only counted."""
+
+EXAMPLES = 20
+ROOM = 40
+"""Steps that may be due or under way beside which a bulk replay adds its own: so few that a new story hardly waits."""
+
+
+class Unfit(ValueError):
+    """The choice can't be replayed; the message says why and what would be right."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One chosen story and where it would go."""
+
+    story: StoryRow
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a bulk replay would do.
+
+    `total` stories are chosen; of the first `looked_at`, `replayed` would be replayed, `skipped` gives the reasons for
+    the others, and `differ` would go elsewhere than then: `gone` and `new` count them by destination.
+    """
+
+    choice: Choice
+    total: int
+    looked_at: int
+    replayed: int
+    skipped: dict[str, int]
+    differ: int
+    gone: dict[str, int]
+    new: dict[str, int]
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class BulkReplaying:
+    """A story a transaction: the bulk replay is locked first, then the story, then its steps.
+
+    The cursor moves in the transaction that replays the story, so that whoever dies, or works on it beside another,
+    replays none twice and leaves none out.
+    """
+
+    ledger: Ledger
+    settings: Settings
+    configuration: Configuration
+    now: Callable[[], datetime]
+
+    def check(self, choice: Choice) -> None:
+        """Raises Unfit for a destination that is not configured."""
+        if choice.destination is not None and choice.destination not in self.configuration.destinations:
+            known = ", ".join(sorted(self.configuration.destinations)) or "none"
+            raise Unfit(f"there is no destination {choice.destination[:80]!r}; there are {known}")
+
+    def dry_run(self, choice: Choice) -> DryRun:
+        """Says what would be done, and does nothing. Raises Unfit."""
+        self.check(choice)
+        with self.ledger.read() as tx:
+            total = bulk_replays.count(tx, choice, MOST_COUNTED)
+            examples = list(self._examples(tx, choice))
+        plans = [example.plan for example in examples]
+        return DryRun(
+            choice=choice,
+            total=total,
+            looked_at=len(plans),
+            replayed=sum(not each.why_not for each in plans),
+            skipped=_counted([each.why_not for each in plans if each.why_not]),
+            differ=sum(bool(each.gone or each.new) for each in plans),
+            gone=_counted([name for each in plans for name in each.gone]),
+            new=_counted([name for each in plans for name in each.new]),
+            examples=tuple(examples[:EXAMPLES]),
+        )
+
+    def start(self, choice: Choice, by: Doer) -> BulkReplay:
+        """Makes a bulk replay of what is chosen now; the scheduler works it off. Raises Unfit."""
+        self.check(choice)
+        now = self.now()
+        with self.ledger.read() as tx:  # counted beside the writers, whom it would keep waiting
+            total = bulk_replays.count(tx, choice, MOST_COUNTED)
+        with self.ledger.write() as tx:
+            made = bulk_replays.add(tx, by.name, choice, total, now)
+            detail = ", ".join(f"{name} {value}" for name, value in choice.as_json().items() if value)
+            people.note_deed(tx, by, now, "bulk_replay_started", f"bulk replay {made.id}", detail)
+        return made
+
+    def cancel(self, key: int, by: Doer) -> bool:
+        """Leaves the stories alone that were not yet seen to; False when it had ended, or never was."""
+        now = self.now()
+        with self.ledger.write() as tx:
+            ended = bulk_replays.end(tx, key, BulkState.CANCELLED, now)
+            if ended:
+                people.note_deed(tx, by, now, "bulk_replay_cancelled", f"bulk replay {key}")
+        return ended
+
+    def advance(self) -> int:
+        """Replays the next stories of what is under way, as many as the other work leaves room for; returns how many
+        were seen to.
+        """
+        with self.ledger.read() as tx:
+            under_way = bulk_replays.running(tx)
+            room = ROOM - bulk_replays.waiting(tx, self.now(), ROOM) if under_way else 0
+        seen = 0
+        for bulk in under_way:
+            seen += self._advance(bulk, room - seen) if room > seen else 0
+        return seen
+
+    def _advance(self, bulk: BulkReplay, room: int) -> int:
+        with self.ledger.read() as tx:
+            keys = bulk_replays.next_stories(tx, bulk.choice, bulk.cursor, room)
+        for key in keys:
+            self._see_to(bulk.id, key)
+        if len(keys) < room:
+            self._end(bulk.id)
+        return len(keys)
+
+    def _see_to(self, key: int, story: int) -> None:
+        with self.ledger.write() as tx:
+            bulk = bulk_replays.hold(tx, key)
+            if bulk is None or bulk.state != BulkState.RUNNING or bulk.cursor >= story:
+                return  # cancelled, or another scheduler was here
+            try:
+                row = stories.lock(tx, story)
+            except sa.exc.NoResultFound:
+                return  # forgotten meanwhile; the next look does not find it
+            why_not, detail = self._replay(tx, bulk.choice, row)
+            bulk_replays.note(tx, bulk, story, why_not, detail, self.now())
+
+    def _replay(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> tuple[str, str]:
+        """Why the story was left out ('' if it was not), and what was done."""
+        if choice.wanted.story_state not in (None, row.state):
+            return f"it is {row.state} by now", ""
+        if row.story_id is None:
+            return "its id at the Story API is not known", ""
+        found = self._plan(tx, choice, row)
+        if found.why_not:
+            return found.why_not, ""
+        replaying = Replaying(self.ledger, self.settings, self.configuration, self.now)
+        try:
+            actions = replaying.replay_within(tx, row.id, found.targets).actions
+        except NothingToReplay as error:
+            return str(error), ""
+        if all(action.done == Redone.UNDER_WAY for action in actions):
+            return "it is under way already", ""
+        return "", _told(actions)
+
+    def _plan(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> Plan:
+        video = stories.read_video(tx, row.id, row.revision)
+        if video is None:
+            return plan_without_video(choice)
+        # the hours of routes are those at which the story finished, not those at which its turn comes
+        at = row.finished_at or self.now()
+        facts = routing_facts(row, video.seconds)
+        try:
+            today = destinations_for(self.configuration.routes, facts, row.route, at)
+        except UnknownRoute as error:
+            return Plan(why_not=f"it is pinned, and {error}")
+        return plan(choice, reports.steps_of(tx, row.id), tuple(today))
+
+    def _examples(self, tx: sa.Connection, choice: Choice) -> Iterator[Example]:
+        for key in bulk_replays.next_stories(tx, choice, 0, LOOKED_AT):
+            row = stories.read(tx, key)
+            if row is not None:
+                yield Example(row, self._plan(tx, choice, row))
+
+    def _end(self, key: int) -> None:
+        """Ends it where nothing comes after its cursor, read while it is held: another may have moved it."""
+        with self.ledger.write() as tx:
+            bulk = bulk_replays.hold(tx, key)
+            if bulk is None or bulk_replays.next_stories(tx, bulk.choice, bulk.cursor, 1):
+                return
+            if bulk_replays.end(tx, key, BulkState.DONE, self.now()):
+                log.info("bulk_replay.done", bulk=key, replayed=bulk.replayed, skipped=bulk.skipped)
+
+
+def _counted(names: Sequence[str]) -> dict[str, int]:
+    """How often each is there, the most frequent first."""
+    return {
+        name: names.count(name) for name in sorted(set(names), key=lambda name: (-names.count(name), name))
+    }
+
+
+def _told(actions: Sequence[Action]) -> str:
+    return ", ".join(f"{action.lane}: {action.done}" for action in actions)
