@@ -25,7 +25,8 @@ LONGEST_SAID = 2000
 def send_test(relay: Relay, destination: str, by: Doer | None = None) -> tuple[Published, list[Lane]]:
     """Sends a test now; returns what came of it, and the lanes that pass again because of it.
 
-    What a person has paused stays paused. `by`: who wants it, for the audit log. Raises UnknownDestination and DeliveryFailed.
+    What a person has paused stays paused. `by`: who wants it, for the audit log. Raises UnknownDestination and
+    DeliveryFailed.
     """
     published = relay.connector(destination).send_test()
     both = [Lane(kind, destination) for kind in (StepKind.DELIVER, StepKind.NOTIFY)]

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from service.bulk_replaying import BulkReplaying, DryRun, Example, Unfit
-from service.cli.output import facts, iso, moment, note, plain, show, show_json, table
+from service.cli.output import facts, moment, note, plain, show, show_json, table
 from service.domain.bulk_replays import Choice, Clock, Wanted, usual_clock
 from service.domain.people import SHELL
 from service.ledger.bulk_replays import BulkReplay
+from service.story_json import iso
 from service.wiring import Relay
 
 _AGO = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
