@@ -37,6 +37,10 @@ class MediaUrls:
         """The URL of one file for so many seconds from now; ValueError when key and name are absurdly long."""
         return self.url_until(key, name, self._now() + seconds)
 
+    def token(self, key: str, name: str, seconds: float) -> str:
+        """The last part of `url`, for pages of the same origin: they may be reached by another name than links."""
+        return self.url(key, name, seconds).removeprefix(self._base)
+
     def url_until(self, key: str, name: str, expires_at: float) -> str:
         """Like `url`, until a moment (seconds since 1970): the same arguments make the same URL."""
         token = str(self._serializer.dumps([key, name, int(expires_at)]))

@@ -13,12 +13,17 @@ from service.dispatching import Dispatcher
 from service.domain.people import Doer
 from service.domain.states import UNFINISHED_STORIES, Circuit, StepKind, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, cancelling, fetch_steps, lanes, people, stories
+from service.domain.stories import text
+from service.ledger import Ledger, cancelling, fetch_steps, forgetting, lanes, people, receipts, stories
 from service.ledger.cancelling import Stopped
 from service.ledger.stories import StoryRow
+from service.pruning import delete_files
 from service.replaying import NothingToReplay, Redone, Replaying
 from service.settings import Settings
-from service.story_api import NotFound, StoryApi, StoryApiError
+from service.story_api import NotFound, StoryApi, StoryApiError, is_story_id
+from service.submission import Submission
+from service.video_store import ObjectStore, StoreError
+from service.webhook_url import WebhookUrls
 from service.withdrawing import NothingToWithdraw, Undone, Withdrawing
 
 log = structlog.get_logger()
@@ -73,8 +78,30 @@ class StoryActions:
     configuration: Configuration
     dispatcher: Dispatcher
     story_api: Callable[[], StoryApi]
+    store: Callable[[], ObjectStore]
+    webhook_urls: WebhookUrls
     now: Callable[[], datetime]
     by: Doer
+
+    def adopt(self, story_id: str, route: str | None = None) -> Acted:
+        """Adopts a story that somebody else asked for, once the Story API says that it has it."""
+        story_id = story_id.strip()
+        if not is_story_id(story_id):
+            raise ActionRefused(f"{text(story_id, 80)!r} can't be a story's id")
+        if route is not None and route not in {each.name for each in self.configuration.routes}:
+            raise ActionRefused(f"there is no route {route[:80]!r}")
+        api = self.story_api()
+        try:
+            seen = api.get(story_id).id
+        except NotFound as error:
+            raise ActionRefused(f"nothing was adopted: the Story API has no story {story_id}") from error
+        except StoryApiError as error:
+            raise ActionRefused(
+                f"nothing was adopted, for the Story API did not say whether it has the story: {error}"
+            ) from error
+        submission = Submission(self.ledger, self.settings, self.webhook_urls, api, self.now)
+        row = submission.track(seen, route=route, by=self.by)
+        return self._acted(row.id, (f"Story {row.name} is followed from now on.",), [Lane(StepKind.FETCH)])
 
     def fetch_now(self, key: int) -> Acted:
         """Asks the Story API at once how the story stands."""
@@ -126,6 +153,33 @@ class StoryActions:
             stopped = cancelling.cancel(tx, row, self.by.name, now)
             people.note_deed(tx, self.by, now, "cancel", row.about, f"it was {row.state}")
         return self._acted(key, _cancelled(row, stopped), [])
+
+    def forget(self, key: int) -> Acted:
+        """Deletes the story here: its rows, and its files in the video store. What was published stays.
+
+        Its receipts keep when they came and what they turned out to be, and lose body, id and link.
+        """
+        now = self.now()
+        with self._transaction() as tx:
+            row = stories.lock(tx, key)
+            if not forgetting.is_over(tx, key):
+                raise ActionRefused(
+                    f"story {row.name} is {row.state.replace('_', ' ')}, and something of it is still to be done: "
+                    "cancel it, or wait until all of it has ended"
+                )
+            receipts.forget_story(tx, key)
+            forgetting.forget_story(tx, key, now)
+            people.note_deed(tx, self.by, now, "forget", row.about)
+        told = f"Story {row.name} is forgotten here. What was published of it stays where it is."
+        return Acted((told, self._without_files()), True, None)
+
+    def _without_files(self) -> str:
+        try:
+            delete_files(self.ledger, self.store(), self.now)
+        except StoreError as error:  # they are listed as discarded, and the next pruning goes on there
+            log.warning("store.not_cleared", error=str(error))
+            return f"Its files could not be deleted yet ({error}); that is tried again once a day."
+        return "Its files are deleted."
 
     def delete_at_api(self, key: int, typed: str) -> Acted:
         """Deletes the story at the Story API, for good; `typed` is its id, as a person wrote it to be sure.

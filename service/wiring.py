@@ -68,7 +68,15 @@ class Relay:
     def story_actions(self, by: Doer) -> StoryActions:
         """What people may do with a story; `by` is who does it, for the audit log."""
         return StoryActions(
-            self.ledger, self.settings, self.configuration, self.dispatcher, self.story_api, self.now, by
+            self.ledger,
+            self.settings,
+            self.configuration,
+            self.dispatcher,
+            self.story_api,
+            self.video_store,
+            self.webhook_urls,
+            self.now,
+            by,
         )
 
     @property

@@ -117,6 +117,12 @@ def tokens(tx: sa.Connection) -> list[str]:
     return found
 
 
+def forget_story(tx: sa.Connection, story: int) -> None:
+    """Takes out of the story's receipts what tells of it; that they came, and what they turned out to be, stays."""
+    blank = {"story": None, "claimed_id": None, "body": b""}
+    tx.execute(sa.update(receipts).where(receipts.c.story == story).values(blank))
+
+
 def read(tx: sa.Connection, key: int) -> ReceiptRow | None:
     """The receipt of that key."""
     row = tx.execute(sa.select(receipts).where(receipts.c.id == key)).one_or_none()

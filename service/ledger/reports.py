@@ -61,18 +61,17 @@ def steps_of(tx: sa.Connection, story: int) -> list[StepRow]:
 
 
 def attempts_of(tx: sa.Connection, story: int, limit: int = 500) -> list[AttemptRow]:
-    """The attempts at all of the story's steps, oldest first."""
+    """The newest attempts at all of the story's steps, oldest first."""
     query = (
         sa.select(attempts)
         .join(steps, steps.c.id == attempts.c.step)
         .where(steps.c.story == story)
-        .order_by(attempts.c.started_at, attempts.c.id)
+        .order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
         .limit(limit)
     )
-    return [
-        AttemptRow(**{name: getattr(row, name) for name in AttemptRow.__dataclass_fields__})
-        for row in tx.execute(query)
-    ]
+    names = AttemptRow.__dataclass_fields__
+    newest = [AttemptRow(**{name: getattr(row, name) for name in names}) for row in tx.execute(query)]
+    return newest[::-1]
 
 
 def backlog(tx: sa.Connection) -> dict[str, dict[str, int]]:

@@ -17,11 +17,14 @@ from service.domain.delivery import DeliveryFailed, Publication, Published
 from service.domain.people import Doer
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import people, steps, stories
+from service.intake import Delivery
+from service.ledger import people, receipts, steps, stories
 from service.ledger.people import Deed
 from service.outbound_http import HttpClient
 from service.story_actions import ActionRefused, StoryActions
 from service.story_api import StoryApi
+from service.video_store import ObjectStore, StoreError
+from service.webhook_url import RouteToken
 
 TOML = """
 [destinations.blog]
@@ -248,3 +251,61 @@ def test_a_deletion_without_an_answer_says_that_it_may_have_happened(
     with pytest.raises(ActionRefused, match="may be deleted all the same"):
         with_api.delete_at_api(1, "story-1")
     assert [deed.detail.split(":")[0] for deed in deeds(world)] == ["asked for", "failed"]
+
+
+def webhook(world: World) -> None:
+    world.relay.intake.receive(
+        Delivery(RouteToken("all"), b'{"story_id": "story-1", "status": "success"}', "application/json", "")
+    )
+
+
+def test_a_forgotten_story_leaves_neither_rows_nor_files_and_its_receipts_say_nothing_of_it(
+    world: World, actions: StoryActions
+) -> None:
+    webhook(world)
+    deliver_to(world, "blog")
+    world.run()
+    with world.relay.ledger.write() as tx:
+        tx.exec_driver_sql("UPDATE steps SET state = 'done', next_at = NULL WHERE kind = 'fetch'")
+        (receipt,) = receipts.of_story(tx, 1)
+    assert world.relay.video_store().stat("story-1/r1/video.mp4") is not None
+    acted = actions.forget(1)
+    assert acted.story is None
+    assert acted.sentences[1] == "Its files are deleted."
+    with world.relay.ledger.read() as tx:
+        assert stories.read(tx, 1) is None
+        assert tx.exec_driver_sql("SELECT count(*) FROM steps").scalar() == 0
+        kept = receipts.read(tx, receipt.id)
+    assert kept is not None
+    assert (kept.verdict, kept.received_at) == (receipt.verdict, receipt.received_at)
+    assert (kept.body, kept.claimed_id, kept.story) == (b"", None, None)
+    assert world.relay.video_store().stat("story-1/r1/video.mp4") is None
+    assert [deed.action for deed in deeds(world)] == ["forget"]
+
+
+def test_a_story_of_which_something_is_to_be_done_is_not_forgotten(
+    world: World, actions: StoryActions
+) -> None:
+    deliver_to(world, "blog")
+    with pytest.raises(ActionRefused, match="still to be done"):
+        actions.forget(1)
+    assert deeds(world) == []
+    actions.cancel(1)
+    actions.forget(1)
+    with pytest.raises(ActionRefused, match="not in the ledger any more"):
+        actions.forget(1)
+
+
+def test_files_that_can_t_be_deleted_now_are_deleted_by_the_next_pruning(
+    world: World, actions: StoryActions
+) -> None:
+    def down() -> ObjectStore:
+        raise StoreError("the store is away")
+
+    deliver_to(world, "blog")
+    world.run()
+    acted = replace(actions, store=down).forget(1)
+    assert "the store is away" in acted.sentences[1]
+    assert world.relay.video_store().stat("story-1/r1/video.mp4") is not None
+    world.relay.pruning.run()
+    assert world.relay.video_store().stat("story-1/r1/video.mp4") is None

@@ -11,6 +11,8 @@ from service.web.dashboard import (
     receipt_pages,
     route_page,
     sign_in_pages,
+    story_deeds,
+    story_page,
 )
 from service.web.dashboard.guard import Guard, configure_sessions
 from service.wiring import Relay
@@ -29,4 +31,6 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     destination_pages.add(page, relay)
     route_page.add(page, relay)
     bulk_pages.add(page, relay)
+    story_page.add(page, relay)
+    story_deeds.add(page, relay)
     app.register_blueprint(page)

@@ -15,6 +15,9 @@ TOML = """
 [destinations.shelf]
 connector = "archive"
 path = "published"
+[destinations.attic]
+connector = "archive"
+path = "attic"
 [[routes]]
 name = "all"
 destinations = ["shelf"]
