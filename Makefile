@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := service handlers tests deploy
 
-.PHONY: help demo up test test-places lint format bench pins clean
+.PHONY: help demo up test test-places openapi lint format bench pins clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test: $(VENV)/.installed-dev ## run the tests
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)
 	$(BIN)/pytest tests/places
+
+openapi: $(VENV)/.installed ## write the JSON API's document anew
+	$(BIN)/python -m service.web.api > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
 
 lint: $(VENV)/.installed-dev ## check style, types and layers
 	$(BIN)/ruff check $(SOURCES)

@@ -1,12 +1,14 @@
 """Stories, steps, attempts and receipts as programs read them: stable keys, ISO 8601 times."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from service.ledger.dossier import Dossier
 from service.ledger.notices import NoticeRow
 from service.ledger.receipts import ReceiptRow
 from service.ledger.reports import AttemptRow, StepRow
-from service.ledger.stories import StoryRow
+from service.ledger.stories import StoryRow, VideoRow
 
 LONGEST_BODY = 2000
 
@@ -97,4 +99,38 @@ def notice_json(notice: NoticeRow) -> dict[str, Any]:
         "title": notice.title,
         "text": notice.text,
         "created_at": iso(notice.created_at),
+    }
+
+
+def dossier_json(dossier: Dossier, files: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
+    """All of one story; `files` are those of its video, each with its name and where it can be had."""
+    events = [
+        {"at": iso(event.at), "what": event.what, "outcome": event.outcome or None, "text": event.text}
+        for event in dossier.events
+    ]
+    return {
+        "story": story_json(dossier.story),
+        "timeline": events,
+        "destinations": [step_json(step) for step in dossier.deliveries],
+        "video": None if dossier.video is None else video_json(dossier.video, files),
+        "steps": [step_json(step) for step in dossier.steps],
+        "attempts": [attempt_json(attempt) for attempt in dossier.attempts],
+        "receipts": [receipt_json(receipt) for receipt in dossier.receipts],
+        "notices": [notice_json(notice) for notice in dossier.notices],
+    }
+
+
+def video_json(video: VideoRow, files: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
+    """One video and its files."""
+    return {
+        "revision": video.revision,
+        "removed_at": iso(video.removed_at),
+        "sha256": video.sha256,
+        "bytes": video.bytes,
+        "seconds": video.seconds,
+        "width": video.width,
+        "height": video.height,
+        "video_codec": video.video_codec,
+        "audio_codec": video.audio_codec,
+        "files": [dict(file) for file in files],
     }

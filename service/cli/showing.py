@@ -13,7 +13,7 @@ from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState
 from service.ledger.dossier import Dossier, read_dossier
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
-from service.story_json import attempt_json, iso, notice_json, receipt_json, step_json, story_json
+from service.story_json import dossier_json
 from service.video_store import BadLocation, StoreError
 from service.wiring import Relay
 
@@ -50,7 +50,7 @@ def show_story(story: str, as_json: bool) -> None:
         else []
     )
     if as_json:
-        show_json(_json(dossier, files))
+        show_json(dossier_json(dossier, [vars(file) for file in files]))
     else:
         _show(dossier, files)
 
@@ -168,35 +168,3 @@ def _video_rows(video: VideoRow, files: list[File]) -> list[tuple[str, str]]:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
-
-
-def _json(dossier: Dossier, files: list[File]) -> dict[str, Any]:
-    events = [
-        {"at": iso(event.at), "what": event.what, "outcome": event.outcome or None, "text": event.text}
-        for event in dossier.events
-    ]
-    return {
-        "story": story_json(dossier.story),
-        "timeline": events,
-        "destinations": [step_json(step) for step in dossier.deliveries],
-        "video": None if dossier.video is None else _video_json(dossier.video, files),
-        "steps": [step_json(step) for step in dossier.steps],
-        "attempts": [attempt_json(attempt) for attempt in dossier.attempts],
-        "receipts": [receipt_json(receipt) for receipt in dossier.receipts],
-        "notices": [notice_json(notice) for notice in dossier.notices],
-    }
-
-
-def _video_json(video: VideoRow, files: list[File]) -> dict[str, Any]:
-    return {
-        "revision": video.revision,
-        "removed_at": iso(video.removed_at),
-        "sha256": video.sha256,
-        "bytes": video.bytes,
-        "seconds": video.seconds,
-        "width": video.width,
-        "height": video.height,
-        "video_codec": video.video_codec,
-        "audio_codec": video.audio_codec,
-        "files": [{"name": file.name, "path": file.path, "url": file.url} for file in files],
-    }

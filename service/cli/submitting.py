@@ -18,6 +18,7 @@ from service.settings import SettingsError, load_settings
 from service.story_api import RATES, AnyVideoRequest, Estimate
 from service.story_api import estimate as price
 from service.submission import Submission, Submitted
+from service.submission_json import estimate_json, submitted_json
 from service.wiring import Relay, Stop, open_relay
 
 _EXAMPLES = """\b
@@ -81,7 +82,7 @@ def estimate(as_json: bool, **asked: Any) -> None:
     """Price a video before it is asked for; takes what `submit` takes and sends nothing."""
     request = _read(asked)
     if as_json:
-        show_json({"kind": request.kind, **_estimate_json(price(request))})
+        show_json({"kind": request.kind, **estimate_json(price(request))})
     else:
         show(facts(_price_rows(price(request))))
 
@@ -109,7 +110,7 @@ def _submission(relay: Relay, stop: Stop) -> Submission:
 
 def _show_check(request: AnyVideoRequest, *, as_json: bool) -> None:
     if as_json:
-        estimated = _estimate_json(price(request))
+        estimated = estimate_json(price(request))
         show_json({"dry_run": True, "kind": request.kind, "request": request.body(), "estimate": estimated})
         return
     sent = [(name, _written(value)) for name, value in request.body().items()]
@@ -131,7 +132,7 @@ def _written(value: Any) -> str:
 def _show_submitted(submitted: Submitted, estimated: Estimate, *, as_json: bool) -> None:
     name = submitted.story_id or submitted.submission_id
     if as_json:
-        show_json(_submitted_json(submitted))
+        show_json(submitted_json(submitted))
     else:
         charged = "" if submitted.used_credits is None else f"{submitted.used_credits:g} credits"
         rows = [("story", submitted.story_id or ""), ("submission", submitted.submission_id)]
@@ -144,34 +145,6 @@ def _show_submitted(submitted: Submitted, estimated: Estimate, *, as_json: bool)
         )
     else:
         note(f"Follow it with: storyrelay show {name}")
-
-
-def _submitted_json(submitted: Submitted) -> dict[str, Any]:
-    return {
-        "story_id": submitted.story_id,
-        "submission_id": submitted.submission_id,
-        "state": submitted.state,
-        "estimated_credits": submitted.estimated_credits,
-        "used_credits": submitted.used_credits,
-    }
-
-
-def _estimate_json(estimated: Estimate) -> dict[str, Any]:
-    return {
-        "credits": estimated.credits,
-        "dollars": str(estimated.dollars),
-        "formula": estimated.formula,
-        "tier": estimated.rate.tier,
-        "credits_per_second": estimated.rate.credits_per_second,
-        "rates": [
-            {
-                "tier": rate.tier,
-                "credits_per_second": rate.credits_per_second,
-                "video_tools": rate.video_tools,
-            }
-            for rate in RATES
-        ],
-    }
 
 
 def _price_rows(estimated: Estimate) -> list[tuple[str, str]]:

@@ -10,6 +10,12 @@ SHORTEST = 4
 """Characters of a beginning; fewer would name whatever is there."""
 
 
+def exact(tx: sa.Connection, name: str) -> StoryRow | None:
+    """The story with exactly this Story API id or submission id."""
+    found = _rows(tx, _keys(tx, [stories.c.story_id == name, stories.c.submission_id == name], 1))
+    return found[0] if found else None
+
+
 def named(tx: sa.Connection, name: str, limit: int) -> list[StoryRow]:
     """The story with exactly this Story API id or submission id, else up to `limit` whose either begins so."""
     ids = (stories.c.story_id, stories.c.submission_id)

@@ -66,11 +66,15 @@ def read(tx: sa.Connection, notice_id: int) -> NoticeRow | None:
     return None if row is None else _notice(row)
 
 
-def recent(tx: sa.Connection, limit: int, story: int | None = None) -> list[NoticeRow]:
-    """The newest notices first, of one story where it is named."""
+def recent(
+    tx: sa.Connection, limit: int, story: int | None = None, before: int | None = None
+) -> list[NoticeRow]:
+    """The newest notices first, of one story where it is named, older than the key `before`."""
     query = _rows().order_by(notices.c.id.desc()).limit(limit)
     if story is not None:
         query = query.where(notices.c.story == story)
+    if before is not None:
+        query = query.where(notices.c.id < before)
     return [_notice(row) for row in tx.execute(query)]
 
 

@@ -1,7 +1,8 @@
 """The Flask application, made by a factory from one relay."""
 
 import structlog
-from flask import Flask, Response, jsonify
+from flask import Response, jsonify, request
+from flask_openapi.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -9,6 +10,8 @@ from service import VERSION
 from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
 from service.web import health, media, metrics, webhooks
+from service.web.api import add_api, problems, shapes
+from service.web.api.document import INFO, SECURITY
 from service.web.dashboard import add_dashboard
 from service.wiring import Relay, open_relay
 
@@ -18,7 +21,7 @@ QUEUE_TIMEOUT = 0.25
 """Seconds after which the web takes the queue for down: a webhook's answer doesn't wait for it."""
 
 
-def create_app(relay: Relay | None = None) -> Flask:
+def create_app(relay: Relay | None = None) -> OpenAPI:
     """The application; opens its own relay from the environment when none is given.
 
     Raises SettingsError and ConfigurationError.
@@ -28,7 +31,15 @@ def create_app(relay: Relay | None = None) -> Flask:
         settings = relay.settings
         configure_logging(settings.log_format, settings.log_level, "web")
         configure_sentry(settings.sentry_dsn, VERSION, "web")
-    app = Flask("storyrelay", static_folder=None)
+    app = OpenAPI(
+        "storyrelay",
+        static_folder=None,
+        doc_ui=False,
+        info=INFO,
+        security_schemes=SECURITY,
+        validation_error_model=shapes.Problem,
+        validation_error_callback=problems.of_validation,
+    )
     app.extensions["storyrelay"] = relay
     app.register_blueprint(webhooks.blueprint(relay))
     app.register_blueprint(media.blueprint(relay))
@@ -36,6 +47,7 @@ def create_app(relay: Relay | None = None) -> Flask:
     app.register_blueprint(metrics.blueprint(relay))
     relay.meter.save_often(relay.ledger)
     add_dashboard(app, relay)
+    add_api(app, relay)
     app.register_error_handler(HTTPException, _http_error)
     for kind in LedgerDown:
         app.register_error_handler(kind, _ledger_down)
@@ -46,6 +58,8 @@ def create_app(relay: Relay | None = None) -> Flask:
 
 
 def _http_error(error: HTTPException) -> Response:
+    if request.path.startswith(f"{problems.PREFIX}/"):
+        return problems.of_http(error)
     response = jsonify(error=error.description or error.name)
     response.status_code = error.code or 500
     if error.response is not None:

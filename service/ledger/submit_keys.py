@@ -1,0 +1,54 @@
+"""Submissions that a program named by a key of its own, so that asking again asks for nothing anew."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from service.ledger.api_tables import submit_keys
+from service.ledger.engine import insert
+
+KEPT = timedelta(hours=24)
+
+
+class KeyTaken(Exception):
+    """Another call with the same key was faster."""
+
+
+@dataclass(frozen=True)
+class SubmitKey:
+    """A key that was used. `story` is the ledger's key of what it asked for; `answer` None: none was kept (yet)."""
+
+    digest: str
+    story: int
+    status: int | None
+    answer: str | None
+
+
+def find(tx: sa.Connection, token: int, key: str, now: datetime) -> SubmitKey | None:
+    """What the key was used for by this token within the last 24 hours."""
+    query = sa.select(submit_keys).where(*_is(token, key), submit_keys.c.created_at > now - KEPT)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else SubmitKey(row.digest, row.story, row.status, row.answer)
+
+
+def take(tx: sa.Connection, token: int, key: str, digest: str, story: int, now: datetime) -> None:
+    """Takes the key for the story, in the transaction that writes its row. Raises KeyTaken; forgets old ones."""
+    tx.execute(sa.delete(submit_keys).where(submit_keys.c.created_at <= now - KEPT))
+    taken = insert(tx, submit_keys).values(token=token, key=key, digest=digest, story=story, created_at=now)
+    if tx.execute(taken.on_conflict_do_nothing().returning(submit_keys.c.story)).one_or_none() is None:
+        raise KeyTaken
+
+
+def keep(tx: sa.Connection, token: int, key: str, status: int, answer: str) -> None:
+    """Keeps the answer."""
+    tx.execute(sa.update(submit_keys).where(*_is(token, key)).values(status=status, answer=answer))
+
+
+def free(tx: sa.Connection, token: int, key: str, digest: str) -> None:
+    """Lets the key be used anew: what it asked for had no effect."""
+    tx.execute(sa.delete(submit_keys).where(*_is(token, key), submit_keys.c.digest == digest))
+
+
+def _is(token: int, key: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return submit_keys.c.token == token, submit_keys.c.key == key
