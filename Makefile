@@ -40,7 +40,7 @@ test-places: $(VENV)/.installed-dev ## run the connectors against real servers t
 	$(BIN)/pytest tests/places
 
 openapi: $(VENV)/.installed ## write the JSON API's document anew
-	$(BIN)/python -m service.web.api > docs/openapi.json.new
+	$(BIN)/python -m service.web.write_document > docs/openapi.json.new
 	mv docs/openapi.json.new docs/openapi.json
 
 lint: $(VENV)/.installed-dev ## check style, types and layers

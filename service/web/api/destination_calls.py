@@ -9,10 +9,10 @@ from service.configuration.parsed import DestinationConfig
 from service.domain.api_tokens import Scope
 from service.domain.states import StepKind
 from service.domain.steps import Lane
-from service.ledger import lanes, people
+from service.ledger import lanes
 from service.ledger.lanes import LaneState
-from service.ledger.people import Deed
 from service.redaction import redact, redact_tree
+from service.send_testing import send_test
 from service.story_json import iso
 from service.web.api.answers import answers, tagged
 from service.web.api.gate import SlowLane, takes, who
@@ -50,11 +50,7 @@ def add(api: APIBlueprint, relay: Relay, slow: SlowLane) -> None:
         if name not in relay.configuration.destinations:
             raise refuse(404, "no such destination", "unknown-destination")
         with slow.place():
-            published = relay.connector(name).send_test()
-        both = [Lane(kind, name) for kind in _KINDS]
-        with relay.ledger.write() as tx:
-            reopened = [lane for lane in both if lanes.close_circuit(tx, lane, relay.now())]
-            people.note(tx, Deed(relay.now(), who(), "test_sent", name))
+            published, reopened = send_test(relay, name, who())
         relay.dispatcher.dispatch(reopened)
         kinds = [lane.kind for lane in reopened]
         return jsonify(

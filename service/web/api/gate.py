@@ -11,6 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.api_tokens import ApiTokens, BadApiToken
 from service.domain.api_tokens import ApiToken, Scope
+from service.domain.people import Doer
 from service.web.api.problems import Problem, Refused, refuse
 from service.web.webhooks import TokenMeter
 
@@ -38,9 +39,9 @@ def caller() -> ApiToken:
     return cast("ApiToken", g.api_token)
 
 
-def who() -> str:
+def who() -> Doer:
     """Who does it, in the audit log."""
-    return f"token {caller().name}"
+    return Doer(f"token {caller().name}", request.remote_addr or "")
 
 
 class Gate:

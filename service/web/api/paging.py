@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 from flask import Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.web.api.problems import FieldError, Problem, Refused
+
 Row = TypeVar("Row")
 
 HIGHEST_KEY = 2**63 - 1
@@ -18,13 +20,35 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(50, ge=1, le=200, description="At most so many.")
-    after: int | None = Field(
-        None, ge=1, le=HIGHEST_KEY, description="Go on after this: `next` of the page before."
+    after: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9:.+_-]+$",
+        description="Go on after this: `next` of the page before.",
     )
+
+    def key(self) -> int | None:
+        """`after` where it is a ledger's key. Raises Refused."""
+        if self.after is None:
+            return None
+        if (
+            not self.after.isascii()
+            or not self.after.isdigit()
+            or not 0 < int(self.after[:20]) <= HIGHEST_KEY
+        ):
+            raise bad_cursor()
+        return int(self.after)
+
+
+def bad_cursor() -> Refused:
+    """The refusal of an `after` that no page gave."""
+    text = "this is no `next` of a page of this list"
+    return Refused(Problem(422, text, "invalid-request", [FieldError("after", text)]))
 
 
 def page(
-    rows: Sequence[Row], limit: int, key: Callable[[Row], int], shape: Callable[[Row], object]
+    rows: Sequence[Row], limit: int, key: Callable[[Row], object], shape: Callable[[Row], object]
 ) -> Response:
     """The page as `{items, next}`, and `next` as a Link header as well. `rows` has one more where more follow."""
     shown = rows[:limit]

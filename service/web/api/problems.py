@@ -10,11 +10,13 @@ from flask import Blueprint, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
+from service.bulk_replaying import Unfit
 from service.domain.delivery import DeliveryFailed
 from service.ledger import LedgerDown
 from service.redaction import redact
 from service.replaying import NothingToReplay
 from service.settings import SettingsError
+from service.story_actions import ActionRefused
 from service.story_api import (
     InsufficientCredit,
     Invalid,
@@ -175,6 +177,8 @@ _TOLD: dict[type[Exception], Callable[[Exception], Problem]] = {
     AlreadyAsked: _said(409, "already-asked"),
     NothingToReplay: _said(409, "nothing-to-replay"),
     NothingToWithdraw: _said(409, "nothing-to-withdraw"),
+    ActionRefused: _said(409, "not-possible"),
+    Unfit: _said(422, "invalid-request"),
     DeliveryFailed: _said(502, "destination-failed"),
     SettingsError: _said(503, "not-set-up"),
 }

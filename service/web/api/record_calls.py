@@ -1,5 +1,7 @@
 """What came in and what people were told: receipts and notices."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify
@@ -10,14 +12,14 @@ from service.domain.api_tokens import Scope
 from service.domain.states import Verdict
 from service.ledger import notices, receipts, stories
 from service.ledger.notices import NoticeRow
-from service.ledger.receipts import ReceiptRow
-from service.story_json import notice_json, receipt_json
+from service.ledger.receipts import Place, ReceiptLine, ReceiptRow, Sought
+from service.story_json import iso, notice_json, receipt_json
 from service.web.api.answers import answers, tagged
 from service.web.api.gate import takes
-from service.web.api.paging import HIGHEST_KEY, PageQuery, page
+from service.web.api.paging import HIGHEST_KEY, PageQuery, bad_cursor, page
 from service.web.api.problems import refuse
 from service.web.api.results import page_of
-from service.web.api.shapes import ListedNotice, ListedReceipt
+from service.web.api.shapes import ListedNotice, ListedReceipt, ReceiptInList
 from service.wiring import Relay
 
 _TAG = tagged("Records")
@@ -26,7 +28,26 @@ _TAG = tagged("Records")
 class ReceiptsQuery(PageQuery):
     """Which receipts."""
 
-    verdict: list[Verdict] = Field([], description="Only with these verdicts.")
+    verdict: Verdict | None = Field(None, description="Only with this verdict.")
+    claimed: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Only those that claim this story's id, or one that begins so.",
+    )
+
+    def place(self) -> Place | None:
+        """`after` as the ledger has it. Raises Refused."""
+        if self.after is None:
+            return None
+        at, _, key = self.after.rpartition("_")
+        try:
+            moment, number = datetime.fromisoformat(at), int(key)
+        except ValueError as error:
+            raise bad_cursor() from error
+        if moment.tzinfo is None or not 1970 <= moment.year < 2200 or not 0 < number <= HIGHEST_KEY:
+            raise bad_cursor()
+        return moment, number
 
 
 class ReceiptPath(BaseModel):
@@ -38,14 +59,15 @@ class ReceiptPath(BaseModel):
 def add(api: APIBlueprint, relay: Relay) -> None:
     """Adds the calls."""
 
-    @api.get("/receipts", tags=_TAG, responses=answers({200: page_of(ListedReceipt, "ReceiptsPage")}))
+    @api.get("/receipts", tags=_TAG, responses=answers({200: page_of(ReceiptInList, "ReceiptsPage")}))
     @takes(Scope.READ)
     def receipt_list(query: ReceiptsQuery) -> Response:
         """List the webhooks as they arrived, newest first, also those that were refused or matched no story"""
+        sought, place = Sought(verdict=query.verdict, claimed=query.claimed), query.place()
         with relay.ledger.read() as tx:
-            rows = receipts.listed(tx, query.verdict, query.limit + 1, query.after)
+            rows = receipts.listed(tx, sought, query.limit + 1, place)
             names = _names(tx, rows)
-        return page(rows, query.limit, lambda row: row.id, lambda row: _receipt(row, names))
+        return page(rows, query.limit, _place, lambda row: _line(row, names))
 
     @api.get("/receipts/<int:receipt>", tags=_TAG, responses=answers({200: ListedReceipt}))
     @takes(Scope.READ)
@@ -63,11 +85,28 @@ def add(api: APIBlueprint, relay: Relay) -> None:
     def notice_list(query: PageQuery) -> Response:
         """List what people were told of, newest first"""
         with relay.ledger.read() as tx:
-            rows = notices.recent(tx, query.limit + 1, before=query.after)
+            rows = notices.recent(tx, query.limit + 1, before=query.key())
         return page(rows, query.limit, lambda row: row.id, _notice)
 
 
-def _names(tx: Any, rows: list[ReceiptRow]) -> dict[int, str]:
+def _place(row: ReceiptLine) -> str:
+    return f"{row.received_at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}_{row.id}"
+
+
+def _line(row: ReceiptLine, names: dict[int, str]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "story": names.get(row.story or 0),
+        "verdict": row.verdict,
+        "token": row.token,
+        "claimed_id": row.claimed_id,
+        "claimed_status": row.claimed_status,
+        "remote": row.remote,
+        "received_at": iso(row.received_at),
+    }
+
+
+def _names(tx: Any, rows: Sequence[ReceiptRow | ReceiptLine]) -> dict[int, str]:
     found = (stories.read(tx, key) for key in {row.story for row in rows} if key is not None)
     return {row.id: row.story_id or row.submission_id for row in found if row is not None}
 

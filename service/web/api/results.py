@@ -85,6 +85,14 @@ class Withdrawn(Shape):
     actions: list[UndoneWork]
 
 
+class Acted(Shape):
+    """What came of an action: what it changed, told for people."""
+
+    changed: bool
+    told: list[str]
+    story: Story
+
+
 class Lane(Shape):
     """Whether work towards a destination passes."""
 

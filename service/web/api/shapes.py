@@ -123,6 +123,19 @@ class Notice(Shape):
     created_at: Moment
 
 
+class ReceiptInList(Shape):
+    """One webhook, without its body."""
+
+    id: int
+    story: str | None = Field(description="By the Story API's id, or our submission's.")
+    verdict: Verdict
+    token: str
+    claimed_id: str | None
+    claimed_status: str | None
+    remote: str
+    received_at: Moment
+
+
 class ListedReceipt(Receipt):
     """One webhook, and the story that it was taken for."""
 

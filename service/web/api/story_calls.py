@@ -40,7 +40,7 @@ def add(api: APIBlueprint, relay: Relay) -> None:
     def story_list(query: StoriesQuery) -> Response:
         """List the stories, newest first"""
         with relay.ledger.read() as tx:
-            rows = stories.listed(tx, query.state, query.limit + 1, query.after)
+            rows = stories.listed(tx, query.state, query.limit + 1, query.key())
         return page(rows, query.limit, lambda row: row.id, story_json)
 
     @api.get("/stories/<string:story>", tags=_TAG, responses=answers({200: StoryInFull}))

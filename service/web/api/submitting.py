@@ -15,7 +15,7 @@ from service.story_json import story_json
 from service.submission import Submission
 from service.submission_json import estimate_json, submitted_json
 from service.web.api.answers import answers, tagged
-from service.web.api.gate import SlowLane, caller, takes
+from service.web.api.gate import SlowLane, caller, takes, who
 from service.web.api.idempotency import Beside, Keyed, digest_of
 from service.web.api.naming import known_route
 from service.web.api.problems import refuse
@@ -97,7 +97,7 @@ def _priced(wanted: AnyVideoRequest) -> dict[str, object]:
 
 def _submit(relay: Relay, asked: _Asked, wanted: AnyVideoRequest, beside: Beside | None) -> tuple[int, str]:
     submission = _submission(relay, beside)
-    submitted = submission.submit(wanted, route=asked.route, labels=asked.labels, again=asked.again)
+    submitted = submission.submit(wanted, route=asked.route, labels=asked.labels, again=asked.again, by=who())
     status = 202 if submitted.state == StoryState.UNCONFIRMED else 201
     return status, json.dumps(submitted_json(submitted))
 
@@ -118,6 +118,6 @@ def _track(relay: Relay, body: TrackBody) -> tuple[Response, int]:
         with relay.ledger.read() as tx:
             before = stories.find(tx, story_id)
     submission = Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
-    row = submission.track(story_id, route=body.route)
+    row = submission.track(story_id, route=body.route, by=who())
     relay.dispatcher.dispatch([Lane(StepKind.FETCH)])
     return jsonify(known=before is not None, story=story_json(row)), 200 if before is not None else 201

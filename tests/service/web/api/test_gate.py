@@ -59,6 +59,8 @@ def test_a_removed_and_an_expired_token_are_refused(with_scopes, world: World) -
         ("post", "/tracked", Scope.SUBMIT),
         ("post", "/stories/x/replay", Scope.OPERATE),
         ("post", "/stories/x/withdraw", Scope.OPERATE),
+        ("post", "/stories/x/fetch", Scope.OPERATE),
+        ("post", "/stories/x/cancel", Scope.OPERATE),
         ("post", "/destinations/shelf/test", Scope.OPERATE),
     ],
 )

@@ -1,4 +1,4 @@
-"""`python -m service.web.api` prints the OpenAPI document, for docs/openapi.json."""
+"""`python -m service.web.write_document` prints the OpenAPI document, for docs/openapi.json."""
 
 import sys
 from tempfile import TemporaryDirectory
