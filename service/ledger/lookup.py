@@ -26,14 +26,6 @@ def named(tx: sa.Connection, name: str, limit: int) -> list[StoryRow]:
     return _rows(tx, _keys(tx, [sa.func.substr(column, 1, len(name)) == name for column in ids], limit))
 
 
-def exact(tx: sa.Connection, name: str) -> StoryRow | None:
-    """The story with exactly this Story API id or submission id."""
-    found = _rows(
-        tx, _keys(tx, [column == name for column in (stories.c.story_id, stories.c.submission_id)], 1)
-    )
-    return found[0] if found else None
-
-
 def _keys(tx: sa.Connection, either: list[sa.ColumnElement[bool]], limit: int) -> list[int]:
     query = sa.select(stories.c.id).where(sa.or_(*either)).order_by(stories.c.id.desc()).limit(limit)
     return list(tx.execute(query).scalars())
