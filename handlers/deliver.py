@@ -7,14 +7,12 @@ import sqlalchemy as sa
 from handlers.attempt import Attempt
 from handlers.places import admit, failure, open_connector
 from handlers.publications import publication, withdrawal
-from service.domain.delivery import (
-    DeliveryFailed,
-    Published,
-)
+from service.domain.delivery import DeliveryFailed, Reference
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Intent, StepKind, StepState, StoryState
-from service.domain.steps import ClaimedStep, Done, Lane, Later, Record, StepFailed
-from service.ledger import deliveries, lanes, notices, steps, stories
+from service.domain.steps import ClaimedStep, Done, Lane, Later, Record, Released, StepFailed
+from service.ledger import deliveries, lanes, notices, revisions, steps, stories, withdrawals
+from service.ledger.deliveries import Delivery
 from service.ledger.stories import StoryRow
 from service.video_store import StoreError
 from service.wiring import Relay
@@ -38,28 +36,47 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
         )
     with relay.ledger.read() as tx:
         # not by the story's revision: one whose video turned out the same has no deliveries of its own
-        superseded = steps.is_superseded(tx, step)
-        earlier_runs, earlier_reference = steps.earlier(tx, step)
+        superseded = revisions.is_superseded(tx, step)
+        earlier_runs, earlier_reference = revisions.earlier(tx, step)
+        begun = withdrawals.has_begun(tx, step)
     if superseded:
-        return Done("superseded by a later revision", remark="superseded", record=_ended(step), reached=False)
+        said = "superseded by a later revision"
+        return Done(said, remark=revisions.SUPERSEDED, record=_ended(step), reached=False)
     if earlier_runs:
         # the two would not see each other's publication and make two
         return Later("an earlier revision is just being published", EARLIER_REVISION_SECONDS, reached=False)
+    if step.intent == Intent.WITHDRAW and not begun:
+        return _withdrawn(step, withdrawals.NEVER_BEGUN, reached=False)
     later = _held_up(relay, step) or admit(relay, step, attempt)
     if later is not None:
         return later
-    reference = step.reference or earlier_reference
     try:
-        connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
-        if step.intent == Intent.WITHDRAW:
-            return _taken_back(step, connector.withdraw(withdrawal(relay, step, row, attempt, reference)))
-        published = connector.publish(publication(relay, step, row, attempt, reference))
+        return _call(relay, step, row, attempt, step.reference or earlier_reference)
     except DeliveryFailed as error:
         attempt.check()
         raise failure(error) from error
     except StoreError as error:
         attempt.check()
         raise StepFailed(f"its video can't be read: {error}", permanent=error.permanent) from error
+
+
+def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
+    """Gives the story to the destination's fallback and tells people; the others are not held up."""
+    row = stories.lock(tx, step.story_key)
+    goes_on = _fall_back(relay, tx, step, now)
+    notices.add(tx, _trouble(step, row, message, goes_on), relay.configuration.notices, now)
+    _ended(step)(tx, now)
+
+
+def _call(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt, reference: Reference) -> Done:
+    connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
+    if step.intent == Intent.WITHDRAW:
+        answer = connector.withdraw(withdrawal(relay, step, row, attempt, reference))
+        said = f"withdrawn: {answer.remark}" if answer.remark else "withdrawn"
+        return _withdrawn(step, said, answer.reference)
+    wanted = publication(relay, step, row, attempt, reference)
+    _begin(relay, step)
+    published = connector.publish(wanted)
     return Done(
         published.remark or "published",
         record=_ended(step),
@@ -69,13 +86,13 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     )
 
 
-def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
-    """Gives the story to the destination's fallback and tells people; the others are not held up."""
-    row = stories.lock(tx, step.story_key)
-    notices.add(
-        tx, _trouble(step, row, message, _fall_back(relay, tx, step, now)), relay.configuration.notices, now
-    )
-    _ended(step)(tx, now)
+def _begin(relay: Relay, step: ClaimedStep) -> None:
+    """Commits that the place is about to be called: from here on a withdrawal has to ask it."""
+    if step.begun_at is not None:
+        return
+    with relay.ledger.write() as tx:
+        if not withdrawals.begin(tx, step, relay.now()):
+            raise Released("a person wants it withdrawn by now")
 
 
 def _held_up(relay: Relay, step: ClaimedStep) -> Later | None:
@@ -114,34 +131,54 @@ def _ended(step: ClaimedStep) -> Record:
     return record
 
 
-def _taken_back(step: ClaimedStep, answer: Published) -> Done:
+def _withdrawn(
+    step: ClaimedStep, said: str, reference: Reference | None = None, *, reached: bool = True
+) -> Done:
     def record(tx: sa.Connection, now: datetime) -> None:
-        deliveries.forget_earlier(tx, step)
+        withdrawals.forget_publication(tx, step)
         deliveries.tell_withdrawn(tx, stories.lock(tx, step.story_key), now)
         _ended(step)(tx, now)
 
-    said = f"withdrawn: {answer.remark}" if answer.remark else "withdrawn"
-    return Done(said, record=record, reference=answer.reference, remark=said, state=StepState.CANCELLED)
+    state = StepState.CANCELLED
+    return Done(said, record=record, reference=reference, remark=said, state=state, reached=reached)
 
 
-def _fall_back(relay: Relay, tx: sa.Connection, step: ClaimedStep, now: datetime) -> str | None:
-    """Has the story go to the destination's fallback, unless it goes there anyway; returns its name."""
+def _fall_back(relay: Relay, tx: sa.Connection, step: ClaimedStep, now: datetime) -> str:
+    """Has the story go to the destination's fallback, unless it went there anyway; says so for people."""
     config = relay.configuration.destinations.get(step.lane.destination)
     if config is None or config.fallback is None or step.intent == Intent.WITHDRAW:
-        return None
-    if config.fallback in deliveries.withdrawn(tx, step.story_key):
-        return None
-    lane = Lane(StepKind.DELIVER, config.fallback)
+        return ""
+    if revisions.is_superseded(tx, step):
+        return f"A later video of it is to go to {step.lane.destination}."
+    name = config.fallback
+    there = deliveries.newest(tx, step.story_key, name)
+    if there is not None and there.is_withdrawn:
+        return f"It does not go to {name} instead: it was withdrawn from there."
+    if there is not None and there.revision >= step.revision:
+        return _as_it_stands(there, step)
+    lane = Lane(StepKind.DELIVER, name)
     instead = steps.NewStep(lane, step.story, step.revision, step.route, instead_of=step.lane.destination)
     steps.add(tx, [instead], now)
-    return config.fallback
+    revisions.supersede(tx, step.story_key, StepKind.DELIVER, [name], step.revision, now)
+    return f"It goes to {name} instead."
 
 
-def _trouble(step: ClaimedStep, row: StoryRow, message: str, fallback: str | None) -> Trouble:
+def _as_it_stands(there: Delivery, step: ClaimedStep) -> str:
+    name = there.destination
+    if there.revision > step.revision:
+        return f"It does not go to {name} instead: a later video of it is there, or on its way."
+    if there.state == StepState.DEAD:
+        return f"It could not be delivered to {name} either, which would get it instead."
+    if there.state == StepState.DONE:
+        return f"{name}, which would get it instead, has it already."
+    return f"It is on its way to {name} anyway, which would get it instead."
+
+
+def _trouble(step: ClaimedStep, row: StoryRow, message: str, goes_on: str) -> Trouble:
     destination = step.lane.destination
     withdraws = step.intent == Intent.WITHDRAW
     failed = "withdrawn from" if withdraws else "published at"
-    goes = f"\nIt goes to {fallback} instead." if fallback else ""
+    goes = f"\n{goes_on}" if goes_on else ""
     return Trouble(
         key=f"{NoticeKind.DELIVERY_DEAD}/{step.id}/{step.repeat}",
         kind=NoticeKind.DELIVERY_DEAD,

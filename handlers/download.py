@@ -15,7 +15,16 @@ from service.domain.notices import NoticeKind, Trouble
 from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
-from service.ledger import deliveries, forgetting, lanes, notices, steps, stories
+from service.ledger import (
+    deliveries,
+    forgetting,
+    lanes,
+    notices,
+    revisions,
+    steps,
+    stories,
+    withdrawals,
+)
 from service.ledger.stories import StoryRow, VideoRow
 from service.outbound_http import (
     AddressRefused,
@@ -122,7 +131,9 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         has_captions=text is not None,
     )
     said = f"{video.bytes} bytes, {video.seconds:.1f} s, {video.width}×{video.height}"
-    return Done(said, record=_stored(video, _deliveries(relay, row, video)))
+    wanted = _deliveries(relay, row, video)
+    stand_ins = relay.configuration.stand_ins(step.lane.destination for step in wanted)
+    return Done(said, record=_stored(video, wanted, stand_ins))
 
 
 @contextlib.contextmanager
@@ -204,19 +215,32 @@ def _refreshed(relay: Relay, attempt: Attempt) -> Story:
         raise StepFailed(f"no fresh address for the video: {met}", retry_after=met.retry_after) from error
 
 
-def _stored(video: VideoRow, wanted: list[steps.NewStep]) -> Record:
+def _stored(video: VideoRow, wanted: list[steps.NewStep], stand_ins: list[str]) -> Record:
     def record(tx: sa.Connection, now: datetime) -> None:
         stories.add_video(tx, video, now)
         row = stories.lock(tx, video.story)
         overtaken = row.revision != video.revision or row.state != StoryState.SETTLING
         # decided here, under the lock: what was delivered before may have been overtaken while we downloaded
         if not overtaken and stories.delivered_sha256(tx, video.story, video.revision) != video.sha256:
-            taken_back = deliveries.withdrawn(tx, video.story)
-            steps.add(tx, [step for step in wanted if step.lane.destination not in taken_back], now)
-            deliveries.tell_withdrawn(tx, row, now)
+            _deliver(tx, row, wanted, stand_ins, now)
         stories.settle_if_over(tx, video.story, now)
 
     return record
+
+
+def _deliver(
+    tx: sa.Connection, row: StoryRow, wanted: list[steps.NewStep], stand_ins: list[str], now: datetime
+) -> None:
+    """Makes the deliveries but those that are withdrawn, and ends what they make needless."""
+    routed = [step.lane.destination for step in wanted]
+    withdrawals.forget_unrouted(tx, row.id, row.revision, [*routed, *stand_ins])
+    taken_back = deliveries.withdrawn(tx, row.id)
+    made = [step for step in wanted if step.lane.destination not in taken_back]
+    steps.add(tx, made, now)
+    destinations = [step.lane.destination for step in made]
+    revisions.supersede(tx, row.id, StepKind.DELIVER, destinations, row.revision, now)
+    deliveries.wake(tx, row.id, now)
+    deliveries.tell_withdrawn(tx, row, now)
 
 
 def _deliveries(relay: Relay, row: StoryRow, video: VideoRow) -> list[steps.NewStep]:

@@ -10,7 +10,7 @@ from service.domain.schedules import next_poll_delay
 from service.domain.states import Origin, StepKind, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, Record, StepFailed
 from service.domain.stories import FINISHED_CLAIMS, video_identity
-from service.ledger import lanes, notices, steps, stories
+from service.ledger import lanes, notices, revisions, steps, stories
 from service.ledger.stories import StoryRow
 from service.story_api import (
     InsufficientCredit,
@@ -123,6 +123,7 @@ def _finished(step: ClaimedStep, story: Story, video_url: str) -> Record:
             noticed_by=row.noticed_by or stories.noticed(row),
         )
         steps.add(tx, [steps.NewStep(Lane(StepKind.DOWNLOAD), row.id, revision)], now)
+        revisions.supersede(tx, row.id, StepKind.DOWNLOAD, [""], revision, now)
 
     return record
 

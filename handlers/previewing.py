@@ -67,7 +67,7 @@ def _publication(
         elsewhere = deliveries.visible(tx, row.id, but=destination, until=video.revision)
     same = next((step for step in own if step.revision == video.revision), None)
     repeat = same.repeat if same is not None else 0
-    at = same.created_at if same is not None and not repeat else relay.now()
+    at = relay.now() if same is None else same.asked_at or same.created_at
     return Publication(
         story=story_facts(row, video.revision),
         video=Video(video.sha256, video.bytes, video.seconds, video.width, video.height),

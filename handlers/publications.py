@@ -77,8 +77,7 @@ def publication(
             "if the Story API still has it",
             permanent=True,
         )
-    # one time for all attempts, so that a message that is sent again under its id is the same message
-    at = relay.now() if step.repeat else step.created_at
+    at = step.wanted_at  # so that a message that is sent again under its id is the same message
     return Publication(
         story=story_facts(row, step.revision),
         video=Video(video.sha256, video.bytes, video.seconds, video.width, video.height),
@@ -107,7 +106,7 @@ def withdrawal(
         destination=step.lane.destination,
         key=_key(row, step),
         message_id=_message_id(row, step),
-        at=relay.now(),
+        at=step.wanted_at,
         reference=reference,
         save=_saver(relay, step),
         check=attempt.check,

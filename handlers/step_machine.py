@@ -128,6 +128,8 @@ class StepMachine:
             self._bury(step, message, now)
         else:
             with self.relay.ledger.write() as tx:
+                if step.story is not None:  # or a later revision might be made unseen
+                    stories.lock_if_there(tx, step.story)
                 steps.postpone(tx, step, now, now + timedelta(seconds=delay), spends=spends, error=message)
                 steps.end_attempt(tx, step, now, Outcome.RETRY, message)
             log.warning("step.failed", **_facts(step), error=message, again_in=round(delay, 1))

@@ -11,7 +11,17 @@ from service.configuration import Configuration
 from service.domain.people import Doer
 from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, deliveries, fetch_steps, people, reports, steps, stories
+from service.ledger import (
+    Ledger,
+    deliveries,
+    fetch_steps,
+    people,
+    reports,
+    revisions,
+    steps,
+    stories,
+    withdrawals,
+)
 from service.ledger.replays import hasten
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow
@@ -37,6 +47,7 @@ class Redone(StrEnum):
     HASTENED = "hastened"  # it waited for its next try, which is now
     UNDER_WAY = "under way"  # it is queued or running just now
     NOT_CONFIGURED = "not configured"  # its destination is gone from the configuration
+    ALLOWED = "allowed"  # it was withdrawn before it was published: with its video its routes decide
 
 
 @dataclass(frozen=True)
@@ -55,9 +66,14 @@ class Replayed:
     actions: tuple[Action, ...]
 
     @property
+    def in_vain(self) -> bool:
+        """Whether nothing of what was asked for is done, or will be."""
+        return not self.lanes and all(action.done != Redone.ALLOWED for action in self.actions)
+
+    @property
     def lanes(self) -> list[Lane]:
         """Where something may be due now."""
-        idle = (Redone.UNDER_WAY, Redone.NOT_CONFIGURED)
+        idle = (Redone.UNDER_WAY, Redone.NOT_CONFIGURED, Redone.ALLOWED)
         return [action.lane for action in self.actions if action.done not in idle]
 
 
@@ -99,8 +115,16 @@ class Replaying:
     ) -> list[Action]:
         _check(row)
         video = stories.read_video(tx, row.id, row.revision)
+        to_come = row.revision if video is None else row.revision + 1
+        allowed = withdrawals.allow(tx, row.id, to_come, destinations)
         if video is not None and video.removed_at is None:
-            return self._deliver(tx, row, known, destinations, now)
+            here = [step for step in known if step.revision <= row.revision]
+            if allowed and not any(step.kind == StepKind.DELIVER for step in here) and not destinations:
+                return _allow(tx, row, allowed, now)
+            return self._deliver(tx, row, here, destinations, now)
+        actions = _allow(tx, row, allowed, now)
+        if destinations and set(destinations) == set(allowed):
+            return actions
         if destinations:
             missing = "has no video yet" if video is None else "has no video any more (it was pruned)"
             raise NothingToReplay(
@@ -111,8 +135,8 @@ class Replaying:
             step for step in known if step.kind == StepKind.DOWNLOAD and step.revision == row.revision
         ]
         if download:
-            return [_download(tx, row, download[0], now)]
-        return [self._fetch(tx, row, now)]
+            return [*actions, _download(tx, row, download[0], now)]
+        return [*actions, self._fetch(tx, row, now)]
 
     def _deliver(
         self,
@@ -145,6 +169,7 @@ class Replaying:
             return Action(lane, _again(tx, last, now))
         route = last.route if last is not None else row.route or ""
         steps.add(tx, [steps.NewStep(lane, row.id, row.revision, route)], now)
+        revisions.supersede(tx, row.id, StepKind.DELIVER, [name], row.revision, now)
         return Action(lane, Redone.MADE)
 
     def _fetch(self, tx: sa.Connection, row: StoryRow, now: datetime) -> Action:
@@ -177,6 +202,13 @@ def _check(row: StoryRow) -> None:
         )
 
 
+def _allow(tx: sa.Connection, row: StoryRow, names: Sequence[str], now: datetime) -> list[Action]:
+    """What came of withdrawals that a person takes back before there is a video."""
+    if names:
+        deliveries.tell_withdrawn(tx, row, now)
+    return [Action(Lane(StepKind.DELIVER, name), Redone.ALLOWED) for name in names]
+
+
 def _download(tx: sa.Connection, row: StoryRow, step: StepRow, now: datetime) -> Action:
     done = _again(tx, step, now)
     if done == Redone.REPEATED:
@@ -202,4 +234,9 @@ def _reopen(tx: sa.Connection, row: StoryRow, now: datetime, state: StoryState, 
 def _of_newest_revision(latest: Mapping[str, StepRow]) -> list[str]:
     """The destinations of the newest revision that had any: one whose video was the same has none of its own."""
     newest = max((step.revision for step in latest.values()), default=0)
-    return [name for name, step in latest.items() if step.revision == newest]
+    return [name for name, step in latest.items() if step.revision == newest and not _only_stands_in(step)]
+
+
+def _only_stands_in(step: StepRow) -> bool:
+    """Whether no route led there: it would have stood in for another, and was withdrawn before that."""
+    return step.state == StepState.CANCELLED and step.generation == 0 and step.route == ""

@@ -34,6 +34,7 @@ REDONE = {
     Redone.HASTENED: "has its next try now",
     Redone.UNDER_WAY: "is left alone: it is queued or running just now",
     Redone.NOT_CONFIGURED: "is left out: the destination is no longer in storyrelay.toml",
+    Redone.ALLOWED: "is withdrawn no more: with the video its routes decide",
 }
 UNDONE = {
     Undone.DUE: "is asked to let the story go",
@@ -126,7 +127,7 @@ class StoryActions:
         except sa.exc.NoResultFound as error:
             raise _gone() from error
         told = tuple(f"{_what(action.lane)} {REDONE[action.done]}." for action in replayed.actions)
-        return self._acted(key, told, replayed.lanes, changed=bool(replayed.lanes))
+        return self._acted(key, told, replayed.lanes, changed=not replayed.in_vain)
 
     def withdraw(self, key: int, destinations: Sequence[str] = ()) -> Acted:
         """Takes the story back from all destinations that have it, or from these."""

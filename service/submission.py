@@ -14,7 +14,7 @@ from service.domain.schedules import first_poll_delay
 from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
-from service.ledger import Ledger, LedgerDown, fetch_steps, people, stories
+from service.ledger import Ledger, LedgerDown, fetch_steps, people, stories, withdrawals
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
 from service.settings import Settings
@@ -226,6 +226,7 @@ class Submission:
         message = f"the ledger has this story as {known.submission_id} already"
         stories.change(tx, row.id, now, state=StoryState.CANCELLED, message=message, next_poll_at=None)
         stories.change(tx, known.id, now, route=known.route or row.route)
+        withdrawals.pass_on(tx, row.id, known.id, now)
         fetch_steps.ask(tx, known.id, now, now)
         return stories.lock(tx, known.id)
 

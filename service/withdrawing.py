@@ -1,6 +1,6 @@
 """Takes a story back from the destinations that have it, because a person wants it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,9 +9,16 @@ import sqlalchemy as sa
 
 from service.configuration import Configuration
 from service.domain.people import Doer
-from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState, StoryState
+from service.domain.states import (
+    ENDED_STEPS,
+    UNFINISHED_STORIES,
+    Intent,
+    StepKind,
+    StepState,
+    StoryState,
+)
 from service.domain.steps import Lane
-from service.ledger import Ledger, deliveries, people, stories
+from service.ledger import Ledger, deliveries, people, stories, withdrawals
 from service.ledger.deliveries import Delivery
 from service.ledger.replays import hasten
 from service.ledger.stories import StoryRow
@@ -25,7 +32,7 @@ class Undone(StrEnum):
     """What a withdrawal did with one destination."""
 
     DUE = "due"  # it has the story, or a part of it, and is asked to let it go
-    CANCELLED = "cancelled"  # its delivery had not begun and never will
+    CANCELLED = "cancelled"  # its delivery had not reached it, or was not made yet, and never will
     AFTER_THIS = "after this"  # it is getting the story just now; then it is asked to let it go
     UNDER_WAY = "under way"  # an earlier withdrawal is not over yet
     WITHDRAWN = "withdrawn"  # it was withdrawn already
@@ -66,6 +73,7 @@ class Withdrawing:
     """One transaction a withdrawal, which locks the story first and its steps second, as handlers do.
 
     The newest delivery to a destination becomes its withdrawal: the same step, so that the two never run at once.
+    Where the story has not gone yet but may, its withdrawal is made in the delivery's place.
     """
 
     ledger: Ledger
@@ -81,24 +89,37 @@ class Withdrawing:
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
             held = deliveries.hold(tx, key)
-            if not held:
+            to_come = self._to_come(tx, row, held)
+            routed = [name for name, route in to_come.items() if route]
+            wanted = tuple(dict.fromkeys(destinations)) or (*held, *routed)
+            if not any(name in held or name in to_come for name in wanted) and not held:
                 raise NothingToWithdraw(
                     f"story {row.name} is {row.state} and went to no destination: there is nothing to withdraw"
                 )
-            wanted = tuple(dict.fromkeys(destinations)) or tuple(held)
-            actions = tuple(self._undo(tx, name, held, now) for name in wanted)
+            actions = tuple(
+                self._undo(tx, name, held[name], now)
+                if name in held
+                else _forbid(tx, row, name, to_come.get(name), now)
+                for name in wanted
+            )
             self._conclude(tx, row, actions, now)
             told = ", ".join(f"{each.destination} {each.done}" for each in actions)
             people.note_deed(tx, by, now, "withdraw", row.about, told)
             return Withdrawn(stories.lock(tx, key), actions)
 
-    def _undo(
-        self, tx: sa.Connection, name: str, held: Mapping[str, Sequence[Delivery]], now: datetime
-    ) -> Undoing:
-        rows = held.get(name)
-        if not rows:
-            return Undoing(name, Undone.ABSENT)
-        if all(row.never_ran for row in rows):
+    def _to_come(self, tx: sa.Connection, row: StoryRow, held: Iterable[str]) -> dict[str, str]:
+        """Where the story may go though no delivery is made yet: destination → route, '' where none leads there."""
+        if row.state not in UNFINISHED_STORIES:
+            return {}
+        if _has_video(tx, row):
+            may_come = dict.fromkeys(self.configuration.stand_ins(held), "")
+        else:  # which of its routes it takes shows when the video is here
+            may_come = dict.fromkeys(self.configuration.destinations, "")
+            may_come |= self.configuration.routed(row.route)
+        return {name: route for name, route in may_come.items() if name not in held}
+
+    def _undo(self, tx: sa.Connection, name: str, rows: Sequence[Delivery], now: datetime) -> Undoing:
+        if all(row.stands_nowhere for row in rows):
             return Undoing(name, _cancel(tx, rows, now))
         if rows[0].is_withdrawn and rows[0].state != StepState.DEAD:
             return Undoing(name, _again(tx, rows[0], now))
@@ -117,10 +138,23 @@ class Withdrawing:
             stories.settle_if_over(tx, row.id, now)
 
 
+def _has_video(tx: sa.Connection, row: StoryRow) -> bool:
+    """Whether the story's deliveries are made: with its video, while it settles."""
+    return row.state == StoryState.SETTLING and stories.read_video(tx, row.id, row.revision) is not None
+
+
+def _forbid(tx: sa.Connection, row: StoryRow, name: str, route: str | None, now: datetime) -> Undoing:
+    if route is None:
+        return Undoing(name, Undone.ABSENT)
+    to_come = row.revision if row.state == StoryState.SETTLING else row.revision + 1
+    withdrawals.forbid(tx, row.id, to_come, route, name, now)
+    return Undoing(name, Undone.CANCELLED)
+
+
 def _cancel(tx: sa.Connection, rows: Sequence[Delivery], now: datetime) -> Undone:
-    if rows[0].state in ENDED_STEPS:
+    if rows[0].is_withdrawn and rows[0].state == StepState.CANCELLED:
         return Undone.WITHDRAWN
-    deliveries.cancel(tx, [row.id for row in rows], now)
+    withdrawals.cancel(tx, [row.id for row in rows], now)
     return Undone.CANCELLED
 
 

@@ -23,6 +23,7 @@ _TOLD = {
     Redone.HASTENED: "its next try is now",
     Redone.UNDER_WAY: "left alone: it is queued or running just now",
     Redone.NOT_CONFIGURED: "left out: it is no longer in storyrelay.toml",
+    Redone.ALLOWED: "withdrawn no more: with its video its routes decide",
 }
 _WHAT = {
     StepKind.FETCH: "ask the Story API",
@@ -69,7 +70,7 @@ def replay(story: str | None, destinations: tuple[str, ...], as_json: bool, **wi
         pass_on(relay, replayed.lanes)
     warn_of_closed(relay, replayed.lanes)
     _show(replayed, as_json=as_json)
-    if not replayed.lanes:
+    if replayed.in_vain:
         click.get_current_context().exit(1)
 
 

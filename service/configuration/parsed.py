@@ -1,6 +1,6 @@
 """The configuration, read and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -45,3 +45,23 @@ class Configuration:
     destinations: Mapping[str, DestinationConfig] = field(default_factory=lambda: MappingProxyType({}))
     routes: tuple[Route, ...] = ()
     notices: tuple[str, ...] = ()
+
+    def routed(self, pinned: str | None) -> dict[str, str]:
+        """Where routes may lead a story of which nothing is known yet but its pinned route: destination → route."""
+        found: dict[str, str] = {}
+        for route in self.routes:
+            if pinned in (None, route.name):
+                for destination in route.destinations:
+                    found.setdefault(destination, route.name)
+        return found
+
+    def stand_ins(self, destinations: Iterable[str]) -> list[str]:
+        """Those that get what these destinations, or their own stand-ins, can't be given."""
+        found: list[str] = []
+        waiting = list(destinations)
+        while waiting:
+            config = self.destinations.get(waiting.pop(0))
+            if config is not None and config.fallback is not None and config.fallback not in found:
+                found.append(config.fallback)
+                waiting.append(config.fallback)
+        return found

@@ -37,6 +37,14 @@ class ClaimedStep:
     created_at: datetime
     intent: Intent = Intent.PUBLISH
     reference: Mapping[str, Any] = field(default_factory=dict)
+    instead_of: str | None = None
+    asked_at: datetime | None = None
+    begun_at: datetime | None = None
+
+    @property
+    def wanted_at(self) -> datetime:
+        """When somebody last wanted it: equal for all attempts at one message."""
+        return self.asked_at or self.created_at
 
     @property
     def story_key(self) -> int:

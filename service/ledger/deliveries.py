@@ -16,7 +16,8 @@ from service.ledger import stories
 from service.ledger.stories import StoryRow
 from service.ledger.tables import UtcTime, is_pending, steps
 
-_NEVER_BEGUN = "withdrawn before it was published"
+_SHOWS_WITHDRAWALS = (StoryState.OPEN, StoryState.SETTLING, StoryState.SETTLED)
+"""States whose message is free to say from where a story was withdrawn."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Delivery:
     revision: int
     state: StepState
     intent: Intent
-    generation: int
+    begun_at: datetime | None
 
     @property
-    def never_ran(self) -> bool:
-        """Whether no worker ever had it, so that nothing of it can stand anywhere."""
-        return self.generation == 0 and self.state not in (StepState.DONE, StepState.DEAD)
+    def stands_nowhere(self) -> bool:
+        """Whether its destination was never called for it, and is not about to be."""
+        return self.begun_at is None and self.state not in (StepState.DONE, StepState.RUNNING)
 
     @property
     def is_withdrawn(self) -> bool:
@@ -44,6 +45,12 @@ class Delivery:
 def hold(tx: sa.Connection, story: int) -> dict[str, list[Delivery]]:
     """The story's deliveries by destination, newest revision first, held for this transaction."""
     return _by_destination(tx, _of(story).with_for_update())
+
+
+def newest(tx: sa.Connection, story: int, destination: str) -> Delivery | None:
+    """The story's newest delivery to the destination, None where there is none."""
+    rows = _by_destination(tx, _of(story).where(steps.c.destination == destination))
+    return rows[destination][0] if rows else None
 
 
 def withdrawn(tx: sa.Connection, story: int) -> list[str]:
@@ -83,6 +90,7 @@ def turn(tx: sa.Connection, delivery: int, intent: Intent, now: datetime) -> Non
             state=sa.case((over, StepState.PENDING.value), else_=steps.c.state),
             next_at=sa.case((idle, sa.literal(now, UtcTime())), else_=steps.c.next_at),
             repeat=steps.c.repeat + 1,
+            asked_at=now,
             attempts=0,
             waits=0,
             waiting_for=None,
@@ -93,40 +101,11 @@ def turn(tx: sa.Connection, delivery: int, intent: Intent, now: datetime) -> Non
     )
 
 
-def cancel(tx: sa.Connection, ids: Sequence[int], now: datetime) -> None:
-    """Ends deliveries that never ran: there is nothing to take back, and no later revision is to come."""
-    tx.execute(
-        sa.update(steps)
-        .where(steps.c.id.in_(ids))
-        .values(
-            state=StepState.CANCELLED,
-            intent=Intent.WITHDRAW,
-            next_at=None,
-            waiting_for=None,
-            ended_at=now,
-            remark=_NEVER_BEGUN,
-        )
-    )
-
-
-def forget_earlier(tx: sa.Connection, step: ClaimedStep) -> None:
-    """Clears what earlier revisions knew of a publication that is gone."""
-    tx.execute(
-        sa.update(steps)
-        .where(
-            *_delivers(step.story_key),
-            steps.c.destination == step.lane.destination,
-            steps.c.revision < step.revision,
-        )
-        .values(url=None, reference=None)
-    )
-
-
 def tell_withdrawn(tx: sa.Connection, row: StoryRow, now: datetime) -> None:
-    """Says of a finished story from where it was withdrawn, as people see it in the list."""
+    """Says of a story from where it was withdrawn, as people see it in the list."""
     newest = [rows[0] for rows in _by_destination(tx, _of(row.id)).values()]
     gone = [each.destination for each in newest if each.is_withdrawn and each.state == StepState.CANCELLED]
-    if row.state not in (StoryState.SETTLING, StoryState.SETTLED):
+    if row.state not in _SHOWS_WITHDRAWALS:
         return
     message = "withdrawn" + (f" from {', '.join(sorted(gone))}" if len(gone) < len(newest) else "")
     stories.change(tx, row.id, now, message=message if gone else None)
@@ -174,15 +153,15 @@ def _of(story: int) -> sa.Select[Any]:
         steps.c.revision,
         steps.c.state,
         steps.c.intent,
-        steps.c.generation,
+        steps.c.begun_at,
     )
     return sa.select(*columns).where(*_delivers(story)).order_by(steps.c.revision.desc(), steps.c.id)
 
 
 def _by_destination(tx: sa.Connection, query: sa.Select[Any]) -> dict[str, list[Delivery]]:
     found: dict[str, list[Delivery]] = {}
-    for key, destination, revision, state, intent, generation in tx.execute(query):
-        row = Delivery(key, destination, revision, StepState(state), Intent(intent), generation)
+    for key, destination, revision, state, intent, begun_at in tx.execute(query):
+        row = Delivery(key, destination, revision, StepState(state), Intent(intent), begun_at)
         found.setdefault(destination, []).append(row)
     return found
 

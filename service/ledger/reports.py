@@ -35,6 +35,7 @@ class StepRow:
     last_error: str | None
     created_at: datetime
     ended_at: datetime | None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from service.domain.states import ENDED_STEPS, Intent, Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane, LeaseLost
 from service.ledger.engine import insert
+from service.ledger.revisions import later_is_made
 from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, steps
 
 
@@ -65,6 +66,7 @@ def repeat(tx: sa.Connection, ids: Sequence[int], now: datetime) -> list[int]:
                 attempts=0,
                 waits=0,
                 repeat=steps.c.repeat + 1,
+                asked_at=now,
                 ended_at=None,
                 last_error=None,
             )
@@ -219,23 +221,6 @@ def save_reference(tx: sa.Connection, step: ClaimedStep, reference: Mapping[str,
         raise LeaseLost
 
 
-def earlier(tx: sa.Connection, step: ClaimedStep) -> tuple[bool, Mapping[str, Any]]:
-    """Of the same work for earlier revisions: whether any is running, and the newest reference that there is."""
-    rows = tx.execute(
-        sa.select(steps.c.state, steps.c.reference)
-        .where(*_same_work(step), steps.c.revision < step.revision)
-        .order_by(steps.c.revision.desc())
-    ).all()
-    running = any(row.state == StepState.RUNNING for row in rows)
-    return running, next((row.reference for row in rows if row.reference), {})
-
-
-def is_superseded(tx: sa.Connection, step: ClaimedStep) -> bool:
-    """Whether the same work is to be done, or was done, for a later revision."""
-    later = sa.exists().where(*_same_work(step), steps.c.revision > step.revision)
-    return bool(tx.execute(sa.select(later)).scalar_one())
-
-
 def end(
     tx: sa.Connection, step: ClaimedStep, now: datetime, state: StepState, values: Mapping[str, Any]
 ) -> bool:
@@ -274,8 +259,11 @@ def postpone(
     waits: bool = False,
     error: str | None,
 ) -> None:
-    """Puts the step back to pending until `next_at`, or now if it was asked for meanwhile. Raises LeaseLost."""
-    asked_again = sa.or_(steps.c.hints != steps.c.seen_hints, _means_otherwise(step))
+    """Puts the step back to pending until `next_at`, or now if it was asked for meanwhile. Raises LeaseLost.
+
+    Now, too, where a later revision is made: then it has nothing to wait for, and ends at its next try.
+    """
+    asked_again = sa.or_(steps.c.hints != steps.c.seen_hints, _means_otherwise(step), later_is_made(step))
     left = steps.c.attempts if spends else steps.c.attempts - 1
     values: dict[str, Any] = {
         "state": StepState.PENDING,
@@ -323,10 +311,6 @@ def _in_lane(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:
     return steps.c.kind == lane.kind, steps.c.destination == lane.destination
 
 
-def _same_work(step: ClaimedStep) -> tuple[sa.ColumnElement[bool], ...]:
-    return steps.c.story == step.story, *_in_lane(step.lane), steps.c.notice.is_(None)
-
-
 def _held(step: ClaimedStep) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         steps.c.id == step.id,
@@ -364,4 +348,7 @@ def _claimed(row: Any) -> ClaimedStep:
         created_at=row.created_at,
         intent=Intent(row.intent),
         reference=row.reference or {},
+        instead_of=row.instead_of,
+        asked_at=row.asked_at,
+        begun_at=row.begun_at,
     )

@@ -179,6 +179,12 @@ steps = sa.Table(
     sa.Column("trace", sa.Text, comment="the request that it follows from, and where it is in its trace"),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
+    sa.Column("asked_at", UtcTime, comment="when a person last wanted it anew"),
+    sa.Column(
+        "begun_at",
+        UtcTime,
+        comment="when its destination was first called for it; NULL: nothing of it can stand there",
+    ),
     sa.Index("ix_steps_story", "story"),
     sa.Index(
         "uq_steps_story_kind_destination_revision",

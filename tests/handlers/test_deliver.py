@@ -84,6 +84,24 @@ def test_every_attempt_says_the_same_message(world: World, place: Place) -> None
     )  # fmt: skip
 
 
+def test_every_attempt_at_a_wanted_repeat_says_the_same_message(either: World, place: Place) -> None:
+    step = finished(either)
+    run(either, step)
+    either.clock.move(60)
+    asked_at, relay = either.clock(), either.relay
+    Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1)
+    place.publish_as = fails(DeliveryFailed("down"))
+    either.clock.move(7)
+    run(either, step)
+    either.clock.move(300)
+    run(either, step)
+    _, second, third = place.publications
+    assert (second.message_id, second.published_at, second.links) == (
+        third.message_id, third.published_at, third.links,
+    )  # fmt: skip
+    assert second.published_at == asked_at
+
+
 def test_a_wanted_repeat_is_another_message_to_the_same_publication(world: World, place: Place) -> None:
     step = finished(world)
     run(world, step)

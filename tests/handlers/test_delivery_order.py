@@ -20,7 +20,7 @@ from service.domain.delivery import DeliveryFailed, Publication, Published, With
 from service.domain.rates import Rate
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import Lane
-from service.ledger import deliveries, lanes, steps
+from service.ledger import deliveries, lanes, steps, withdrawals
 from service.ledger.reports import StepRow
 from service.pacing import Pacer
 from service.replaying import Redone, Replaying
@@ -328,7 +328,7 @@ POINTS = [
     (StepMachine, "_attempt"),
     (StepMachine, "_record"),
     (steps, "end_attempt"),
-    (deliveries, "forget_earlier"),
+    (withdrawals, "forget_publication"),
     (deliveries, "tell_withdrawn"),
     (deliveries, "wake"),
     (StepMachine, "_recover"),

@@ -89,7 +89,7 @@ def world_on(url: str, tmp_path: Path, place: Place, toml: str = TOML, **env: st
 
 
 def finished(world: World, revision: int = 1, *, deliver: bool = True) -> int:
-    """A story whose video of this revision is stored and to be delivered; returns the delivery's key."""
+    """A story whose video of this revision is stored and to be delivered; returns the delivery's key, 0 for none."""
     now, relay = world.clock(), world.relay
     prefix = f"story-1/r{revision}"
     relay.video_store().put_bytes(f"{prefix}/video.mp4", b"video %d" % revision, content_type="video/mp4")
@@ -106,8 +106,10 @@ def finished(world: World, revision: int = 1, *, deliver: bool = True) -> int:
         stories.add_video(tx, video, now)
         if deliver:
             steps.add(tx, [steps.NewStep(PLACE, row.id, revision, route="all")], now)
+        if not deliver:
+            return 0
         wanted = table.c.kind == StepKind.DELIVER, table.c.revision == revision
-        return tx.execute(sa.select(table.c.id).where(*wanted)).scalar_one_or_none() or 0
+        return int(tx.execute(sa.select(table.c.id).where(*wanted)).scalar_one())
 
 
 def run(world: World, step: int) -> None:

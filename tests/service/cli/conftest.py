@@ -173,7 +173,8 @@ class Book:
         self.step(key, StepKind.FETCH)
         self.step(key, StepKind.DOWNLOAD)
         for destination, state in destinations.items():
-            self.step(key, StepKind.DELIVER, destination, state)
+            begun = NOW if state in (StepState.DONE, StepState.DEAD) else None
+            self.step(key, StepKind.DELIVER, destination, state, begun_at=begun)
         return key
 
     def video(self, key: int, revision: int = 1) -> None:

@@ -26,7 +26,7 @@ def test_commands_that_change_something_are_told_as_the_shell_s(online, book):
 
 
 def test_what_only_looks_or_was_refused_leaves_no_line(home, book):
-    book.story("story-1")
+    book.settled("story-1", {})
     home.done("show", "story-1")
     home.run("withdraw", "story-1")
     home.run("submit", "idea", "A fox", "--dry-run")

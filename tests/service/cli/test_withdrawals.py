@@ -52,7 +52,7 @@ def test_wrong_use(home, book, words, code):
 
 
 def test_a_story_that_went_nowhere_says_so(home, book):
-    book.story("story-1")
+    book.settled("story-1", {})
     result = home.run("withdraw", "story-1")
     assert result.exit_code == 1
     assert "went to no destination" in result.stderr
