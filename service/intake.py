@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from service.domain.states import Origin, StoryState, Verdict
 from service.domain.stories import text
 from service.ledger import Ledger, stories, webhooks
+from service.ledger.collisions import whoever_was_first
 from service.ledger.group_commit import GroupCommit
 from service.ledger.receipts import Receipt
 from service.ledger.stories import NewStory
@@ -100,6 +102,10 @@ class Intake:
 
     def record(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Records several in one transaction, each judged as if those before it had been recorded alone."""
+        # the answer to our own submit call may make the same story known at the same instant
+        return whoever_was_first(partial(self._record, arrivals))
+
+    def _record(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         now = max(arrival.at for arrival in arrivals)
         with self._ledger.write() as tx:
             _make_known(tx, arrivals)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
 from service.ledger import Ledger, LedgerDown, fetch_steps, people, stories, withdrawals
+from service.ledger.collisions import whoever_was_first
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
 from service.settings import Settings
@@ -201,6 +203,10 @@ class Submission:
         return key
 
     def _record_answer(self, key: int, story: Story) -> StoryRow:
+        # a webhook by a route's token may make the same story known at the same instant
+        return whoever_was_first(partial(self._record, key, story))
+
+    def _record(self, key: int, story: Story) -> StoryRow:
         now = self.now()
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)

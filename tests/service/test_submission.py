@@ -12,6 +12,7 @@ from machine import free_port
 from relayed import KEY, World, make_world
 from scripted_api import ScriptedApi, scripted_api
 
+from service import intake
 from service.domain.people import SHELL
 from service.domain.states import Origin, StoryState, Verdict
 from service.intake import Delivery
@@ -31,7 +32,7 @@ from service.story_api import (
     Unavailable,
 )
 from service.submission import AlreadyAsked, Submission, SubmissionInterrupted
-from service.webhook_url import SubmissionToken, WebhookUrls
+from service.webhook_url import RouteToken, SubmissionToken, WebhookUrls
 from service.wiring import assemble
 
 FOX = IdeaToVideo(idea="A fox walks home", title="Fox", scene_count=2, scene_duration=4)
@@ -281,6 +282,82 @@ def test_an_id_that_the_ledger_knows_joins_the_two(either: World, api: ScriptedA
     assert (tracked.state, tracked.route, tracked.origin) == (StoryState.OPEN, "all", Origin.TRACKED)
     assert (submitted.key, submitted.story_id, submitted.state) == (ours.id, "story-1", StoryState.OPEN)
     assert either.steps("story-1")["fetch"].state == "pending"
+
+
+@pytest.fixture
+def shared(tmp_path, postgres_url: str, api: ScriptedApi) -> Iterator[World]:
+    """A world whose ledger has several writers at once."""
+    yield from world_on(postgres_url, tmp_path, api)
+
+
+def route_webhook(body: bytes = b'{"id": "story-1", "status": "success"}') -> Delivery:
+    return Delivery(RouteToken("all"), body, "application/json", "")
+
+
+def when_it_looks(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Acts once, right after the submission has looked for the story in vain and before it writes the id."""
+    look = stories.find
+    waiting = [act]
+
+    def find(tx: sa.Connection, story_id: str) -> StoryRow | None:
+        found = look(tx, story_id)
+        if waiting:
+            waiting.pop()()
+        return found
+
+    monkeypatch.setattr(stories, "find", find)
+
+
+def joined(world: World) -> bool:
+    ours, heard = rows(world)
+    assert heard.submission_id in (ours.message or "")
+    return (ours.state, ours.story_id, heard.story_id, heard.state) == (
+        StoryState.CANCELLED, None, "story-1", StoryState.OPEN,
+    )  # fmt: skip
+
+
+def test_a_routes_webhook_that_makes_the_story_known_at_the_same_instant(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    when_it_looks(monkeypatch, lambda: shared.relay.intake.receive(route_webhook()))
+    submitted = shared.submission.submit(FOX)
+    assert (submitted.story_id, submitted.state) == ("story-1", StoryState.OPEN)
+    assert joined(shared)
+
+
+def test_a_deadlock_with_webhooks_of_the_same_story_loses_nothing(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, verdicts = threading.Event(), list[Verdict]()
+    hold = intake._hold
+
+    def told(*given: Any) -> Any:
+        made.set()  # the story of the route's webhook is made, and not committed yet
+        return hold(*given)
+
+    def come() -> None:
+        arrivals = [
+            intake.Arrival(delivery, intake.read_hint(delivery.body), shared.clock())
+            for delivery in (
+                route_webhook(),
+                Delivery(SubmissionToken(rows(shared)[0].submission_id), b"{}", "application/json", ""),
+            )
+        ]
+        verdicts.extend(shared.relay.intake.record(arrivals))
+
+    webhooks = threading.Thread(target=come)
+
+    def start() -> None:
+        webhooks.start()
+        assert made.wait(30)
+
+    monkeypatch.setattr(intake, "_hold", told)
+    when_it_looks(monkeypatch, start)
+    submitted = shared.submission.submit(FOX)
+    webhooks.join(30)
+    assert submitted.story_id == "story-1"
+    assert len(verdicts) == 2
+    assert [row.story_id for row in rows(shared)].count("story-1") == 1
 
 
 def test_the_id_survives_in_the_log_when_the_ledger_goes_down_meanwhile(world: World) -> None:
