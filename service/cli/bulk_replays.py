@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
+from service.bulk_replay_json import bulk_json, dry_run_json
 from service.bulk_replaying import BulkReplaying, DryRun, Example, Unfit
 from service.cli.output import facts, moment, note, plain, show, show_json, table
 from service.domain.bulk_replays import Choice, Clock, Wanted, usual_clock
 from service.domain.people import SHELL
-from service.ledger.bulk_replays import BulkReplay
-from service.story_json import iso
 from service.wiring import Relay
 
 _AGO = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
@@ -120,24 +119,9 @@ def replay_many(relay: Relay, window: Window, destinations: tuple[str, ...], *, 
     note("The scheduler works it off, a few at a time; the dashboard shows how far it is, and can cancel it")
 
 
-def bulk_json(bulk: BulkReplay) -> dict[str, Any]:
-    """A bulk replay for programs."""
-    return {
-        "id": bulk.id,
-        "who": bulk.who,
-        "state": bulk.state.value,
-        "choice": bulk.choice.as_json(),
-        "total": bulk.total,
-        "replayed": bulk.replayed,
-        "skipped": bulk.skipped,
-        "created_at": iso(bulk.created_at),
-        "ended_at": iso(bulk.ended_at),
-    }
-
-
 def _show_dry(run: DryRun, *, as_json: bool) -> None:
     if as_json:
-        show_json(_dry_json(run))
+        show_json(dry_run_json(run))
         return
     cells = [(plain(each.story.name), moment(each.story.finished_at), *_ways(each)) for each in run.examples]
     if cells:
@@ -152,25 +136,3 @@ def _ways(each: Example) -> tuple[str, str]:
     found = each.plan
     now = found.why_not or ", ".join(found.targets) or "fetched or downloaded again"
     return now, ", ".join(found.then)
-
-
-def _dry_json(run: DryRun) -> dict[str, Any]:
-    return {
-        "choice": run.choice.as_json(),
-        "total": run.total,
-        "looked_at": run.looked_at,
-        "replayed": run.replayed,
-        "skipped": run.skipped,
-        "differ": run.differ,
-        "gone": run.gone,
-        "new": run.new,
-        "examples": [
-            {
-                "story": each.story.name,
-                "then": list(each.plan.then),
-                "now": list(each.plan.targets),
-                "why_not": each.plan.why_not or None,
-            }
-            for each in run.examples
-        ],
-    }

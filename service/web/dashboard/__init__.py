@@ -5,6 +5,7 @@ from flask import Flask
 from service.accounts import Accounts
 from service.web.dashboard import (
     account_pages,
+    api_docs_page,
     bulk_pages,
     destination_pages,
     overview_page,
@@ -13,6 +14,7 @@ from service.web.dashboard import (
     sign_in_pages,
     story_deeds,
     story_page,
+    token_pages,
 )
 from service.web.dashboard.guard import Guard, configure_sessions
 from service.wiring import Relay
@@ -33,4 +35,6 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     bulk_pages.add(page, relay)
     story_page.add(page, relay)
     story_deeds.add(page, relay)
+    token_pages.add(page, relay)
+    api_docs_page.add(page)
     app.register_blueprint(page)

@@ -61,6 +61,11 @@ def test_a_removed_and_an_expired_token_are_refused(with_scopes, world: World) -
         ("post", "/stories/x/withdraw", Scope.OPERATE),
         ("post", "/stories/x/fetch", Scope.OPERATE),
         ("post", "/stories/x/cancel", Scope.OPERATE),
+        ("post", "/bulk-replays", Scope.OPERATE),
+        ("get", "/bulk-replays", Scope.READ),
+        ("get", "/bulk-replays/1", Scope.READ),
+        ("post", "/bulk-replays/1/cancel", Scope.OPERATE),
+        ("get", "/receipts/1", Scope.READ),
         ("post", "/destinations/shelf/test", Scope.OPERATE),
     ],
 )
