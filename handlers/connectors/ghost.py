@@ -106,11 +106,11 @@ class GhostConnector:
 
     def withdraw(self, withdrawal: Withdrawal) -> Published:
         """Deletes the post, or makes it a draft: so always one that was mailed, that Ghost never mails it again."""
-        memory = Memory.of(withdrawal.reference)
+        memory = Memory.of(withdrawal.reference, self._site.url)
         posts = Posts(self._api, mark_of(withdrawal.key), memory.post)
         done = {self._take_back(posts, post) for post in posts.find()}
         kept = next(iter(done - {None}), None)
-        reference = {**withdrawal.reference, "post": kept, "placed": False}
+        reference = {**memory.reference, "post": kept, "placed": False}
         withdrawal.save(reference)
         remark = "it is a draft in Ghost now" if kept else "deleted" if done else "it was gone already"
         return Published(remark=f"{remark}; Ghost keeps its uploaded files", reference=reference)

@@ -48,8 +48,10 @@ class Memory:
     """What is known to be done. `placed`: the post had its status from us, which is the editors' from then on.
 
     `mailing` is the post that Ghost is about to be asked to mail, kept for ever: no other post is mailed.
+    `site` is the address of the Ghost that the rest holds for.
     """
 
+    site: str | None = None
     post: str | None = None
     stem: str = ""
     video: str | None = None
@@ -59,9 +61,12 @@ class Memory:
     mailing: str | None = None
 
     @classmethod
-    def of(cls, reference: Reference) -> "Memory":
-        """As it was saved."""
-        return cls(**{name: reference[name] for name in cls.__dataclass_fields__ if name in reference})
+    def of(cls, reference: Reference, site: str) -> "Memory":
+        """As it was saved; of another site only what was mailed, for its readers may have moved here."""
+        known = {name: reference[name] for name in cls.__dataclass_fields__ if name in reference}
+        if known.get("site", site) != site:
+            known = {"mailing": known.get("mailing")}
+        return cls(**{**known, "site": site})
 
     @property
     def reference(self) -> Reference:
@@ -81,7 +86,7 @@ class StoryInGhost:
     remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.memory = Memory.of(self.publication.reference)
+        self.memory = Memory.of(self.publication.reference, self.api.site.url)
 
     def publish(self) -> Published:
         """Goes on from where the last attempt came to. Raises DeliveryFailed."""

@@ -1,7 +1,7 @@
 """Publishes one story with a bot token: each part is looked for, made, and written down before the next."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from handlers.connectors.answers import Unanswered
@@ -58,6 +58,7 @@ class StoryInSlack:
 
     def publish(self) -> Published:
         """Goes on from where the last attempt came to. Raises DeliveryFailed."""
+        self._stay_in_the_channel()
         if self.posting.ts is None and not self._is_known_to_be_missing():
             self._look()
         if not self.posting.written:
@@ -67,6 +68,14 @@ class StoryInSlack:
             self._share_video(where)
         url = self._url(where)
         return Published(url=url, remark="; ".join(self.remarks), reference=self.posting.reference)
+
+    def _stay_in_the_channel(self) -> None:
+        """Begins anew where the remembered message stands in another channel than the one that is asked for now."""
+        if self.posting.channel in (None, self.bot.channel_id()):
+            return
+        if self.posting.ts is not None:
+            self.remarks.append("the channel option was changed: the earlier message stays where it is")
+        self._keep(**asdict(Posting(self.posting.message_id, files=self.posting.files)))
 
     def _url(self, where: Posted) -> str | None:
         try:

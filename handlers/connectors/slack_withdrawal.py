@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from handlers.connectors.slack_answers import SlackFailed
 from handlers.connectors.slack_blocks import EVENTS, STORY_EVENT
 from handlers.connectors.slack_bot import Posted, Shown, SlackBot, event_of
 from handlers.connectors.slack_files import SlackFiles
-from service.domain.delivery import Published, Withdrawal
+from service.domain.delivery import DeliveryFailed, Published, Withdrawal
 
 _DAY = 86400
 
@@ -25,6 +26,21 @@ class StoryOutOfSlack:
 
     def withdraw(self) -> Published:
         """Removes all of it, a message last of all: till then it leads the next attempt there."""
+        try:
+            return self._withdraw()
+        except SlackFailed as error:
+            if error.code != "channel_not_found" or not self._is_elsewhere():
+                raise
+            raise DeliveryFailed(
+                "the story's message stands in another channel than the option's, which this token does not see: "
+                "delete it there by hand",
+                permanent=True,
+            ) from error
+
+    def _is_elsewhere(self) -> bool:
+        return self.withdrawal.reference.get("channel") not in (None, self.bot.channel_id())
+
+    def _withdraw(self) -> Published:
         for file in self.withdrawal.reference.get("files") or ():
             self._remove_file(str(file))
         for where in self._found():

@@ -22,7 +22,7 @@ from handlers.connectors.wordpress_answers import WordPressRefusal
 from handlers.connectors.wordpress_api import Login, WordPressApi
 from handlers.connectors.wordpress_blocks import content, content_template
 from handlers.connectors.wordpress_media import MediaLibrary, Medium, Upload, html_text, uploads
-from handlers.connectors.wordpress_posts import Post, Posts, author_id, slug_of, terms
+from handlers.connectors.wordpress_posts import Post, Posts, author_id, mark, slug_of, terms
 from handlers.message_text import cut, line
 from service.connectors import ConnectorTools
 from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
@@ -111,7 +111,7 @@ class WordPressConnector:
         """Uploads what is missing, makes or changes the post, then removes files of earlier revisions."""
         slug = slug_of(publication.key)
         library = self._library(slug)
-        post = self._posts.find(slug, publication.reference.get("post"))
+        post = self._posts.find(slug, publication.reference)
         files = self._files(publication, library)
         publication.check()
         fields = self._content_fields(publication, files.media)
@@ -122,7 +122,7 @@ class WordPressConnector:
             remarks.append(remark)
         else:
             post = self._posts.update(post, fields)
-        reference = _reference(post, files.media)
+        reference = {**self._posts.where, **_reference(post, files.media)}
         publication.save(reference)
         remarks.append(library.remove_all_but(one.id for one in files.media.values()))
         remarks.insert(0, {"publish": "published", "future": "scheduled"}.get(post.status, post.status))
@@ -131,7 +131,7 @@ class WordPressConnector:
     def withdraw(self, withdrawal: Withdrawal) -> Published:
         """Takes the post away, and its files for good."""
         slug = slug_of(withdrawal.key)
-        post = self._posts.find(slug, withdrawal.reference.get("post"))
+        post = self._posts.find(slug, withdrawal.reference)
         for_good = self._options.withdrawn == "delete"
         if post is not None:
             self._posts.remove(post, for_good=for_good)
@@ -221,7 +221,7 @@ class WordPressConnector:
         story = publication.story
         fields: dict[str, Any] = {
             "title": html_text(cut(line(story.name), _TITLE)),
-            "content": content(self._template, publication, media),
+            "content": content(self._template, publication, media) + mark(slug_of(publication.key)),
         }
         if story.idea and story.idea != story.name:
             fields["excerpt"] = html_text(cut(line(story.idea), _EXCERPT))

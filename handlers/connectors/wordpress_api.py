@@ -40,6 +40,7 @@ class WordPressApi:
 
     def __init__(self, login: Login, tools: ConnectorTools) -> None:
         self.host = urlsplit(login.url).hostname or ""
+        self.site = login.url.rstrip("/")
         self._login = login
         self._tools = tools
         self._root: str | None = None

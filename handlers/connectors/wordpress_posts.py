@@ -10,7 +10,7 @@ from typing import Any
 from handlers.connectors.wordpress_answers import WordPressRefusal
 from handlers.connectors.wordpress_api import Json, WordPressApi
 from handlers.connectors.wordpress_media import entries
-from service.domain.delivery import DeliveryFailed
+from service.domain.delivery import DeliveryFailed, Reference
 
 Fields = Mapping[str, object]
 
@@ -42,15 +42,29 @@ class Posts:
 
     def __init__(self, api: WordPressApi, post_type: str) -> None:
         self._api = api
+        self._site = api.site
         self._type = post_type
         self._base = {"post": "posts", "page": "pages"}.get(post_type)
 
-    def find(self, slug: str, known: object) -> Post | None:
-        """The story's post: the one that we remember, else that of its slug; the oldest where there are doubles."""
-        remembered = self._read(known) if isinstance(known, int) else None
-        if remembered is not None:
-            return remembered
-        return next(iter(self._single(slug)), None)
+    def find(self, slug: str, reference: Reference) -> Post | None:
+        """The story's post: the one that we remember, else that of its slug; the oldest where there are doubles.
+
+        A number is remembered together with its site and type, and taken only for a post that shows our slug or our
+        mark: elsewhere, or after the site was set up anew, the same number is somebody else's post.
+        """
+        known = reference.get("post")
+        remembered = None
+        if isinstance(known, int) and self._is_from_here(reference):
+            remembered = self._read(known, slug)
+        return remembered or next(iter(self._single(slug)), None)
+
+    def _is_from_here(self, reference: Reference) -> bool:
+        return (reference.get("site"), reference.get("post_type")) == (self._site, self._type)
+
+    @property
+    def where(self) -> dict[str, str]:
+        """What a post's number has to be remembered with."""
+        return {"site": self._site, "post_type": self._type}
 
     def create(self, slug: str, fields: Fields) -> Post:
         """Makes the post; where another of its slug turns up meanwhile, that one gets the content and ours goes."""
@@ -84,14 +98,16 @@ class Posts:
             self.remove(double, for_good=False)
         return found[:1]
 
-    def _read(self, identity: int) -> Post | None:
+    def _read(self, identity: int, slug: str) -> Post | None:
+        query = {"context": "edit", "_fields": f"{_FIELDS},content"}
         try:
-            post = _post(self._api.get(f"{self._path}/{identity}", {"_fields": _FIELDS}))
+            said = self._api.get(f"{self._path}/{identity}", query)
         except WordPressRefusal as refusal:
             if refusal.status in (404, 410):
                 return None
             raise
-        return None if post.status in _SPARED else post
+        post = _post(said)
+        return post if post.status not in _SPARED and _is_ours(said, slug) else None
 
     @property
     def _path(self) -> str:
@@ -150,6 +166,22 @@ def author_id(api: WordPressApi, author: int | str) -> int:
         "of their profile page)",
         permanent=True,
     )
+
+
+def mark(slug: str) -> str:
+    """A block that nobody sees, at the end of a post's content: by it a post is known to be ours for good."""
+    return f"\n\n<!-- wp:html -->\n{_comment(slug)}\n<!-- /wp:html -->"
+
+
+def _comment(slug: str) -> str:
+    return f"<!-- Storyrelay: {slug} -->"
+
+
+def _is_ours(said: Json, slug: str) -> bool:
+    content = said.get("content")
+    raw = content.get("raw") if isinstance(content, dict) else ""
+    named = re.fullmatch(rf"{re.escape(slug)}(-\d+)?", str(said.get("slug"))) is not None
+    return named or _comment(slug) in str(raw)
 
 
 def _post(said: Json) -> Post:

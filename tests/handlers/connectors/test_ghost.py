@@ -422,6 +422,19 @@ class TestNewsletter:
         assert not [call for call in ghost.calls if call.startswith("DELETE")]
 
 
+def test_what_another_site_has_is_not_taken_for_here(shelf: Any, tools: ConnectorTools, ghost: Ghost) -> None:
+    there = {"site": "https://other.test", "post": "e" * 24, "placed": True, "mailing": "d" * 24}
+    connector(tools, ghost.url).publish(shelf.publication())
+    files = {name: shelf.saved[name] for name in ("stem", "video", "image")}
+    ghost.post = None
+    ghost.calls.clear()
+    shelf.saved = {**shelf.saved, **there, "video": "https://other.test/v.mp4"}
+    connector(tools, ghost.url).publish(shelf.publication())
+    assert {name: shelf.saved[name] for name in files} == files
+    assert (shelf.saved["site"], shelf.saved["mailing"]) == (ghost.url, "d" * 24)
+    assert "POST /media/upload/" in ghost.calls
+
+
 def test_has_nobody_to_notify(tools: ConnectorTools, notice: Notice) -> None:
     with pytest.raises(DeliveryFailed, match=r"\[notices\]") as failed:
         connector(tools).notify(notice)

@@ -827,3 +827,28 @@ def test_the_app_s_manifest_asks_for_the_scopes_that_are_needed() -> None:
     manifest = json.loads((Path(__file__).parents[3] / "deploy" / "slack_app.json").read_text())
     assert set(manifest["oauth_config"]["scopes"]["bot"]) == {*SCOPES, *UPLOAD_SCOPES}
     assert manifest["settings"]["token_rotation_enabled"] is False
+
+
+def test_a_revision_goes_to_the_channel_that_is_asked_for_now(
+    shelf: Any, slack: SlackStandIn, make: Make
+) -> None:
+    make().publish(shelf.publication())
+    second = make(channel="#general").publish(shelf.publication(revision=2, message="step-2"))
+    assert [slack.workspace.channels.name(message.channel) for message in slack.messages] == [
+        "videos",
+        "general",
+    ]
+    assert "stays where it is" in second.remark
+    make(channel="#general").publish(shelf.publication(revision=2, message="step-2"))
+    assert len(slack.messages) == 2
+
+
+def test_another_workspace_is_written_to_and_not_refused(shelf: Any, slack: SlackStandIn, make: Make) -> None:
+    make().publish(shelf.publication())
+    shelf.saved["channel"] = "C0ELSEWHERE"
+    make().publish(shelf.publication(revision=2, message="step-2"))
+    assert shelf.saved["channel"] == slack.messages[0].channel
+    shelf.saved["channel"] = "C0ELSEWHERE"
+    with pytest.raises(DeliveryFailed, match="by hand") as failed:
+        make().withdraw(shelf.withdrawal())
+    assert (failed.value.permanent, failed.value.refused) == (True, False)

@@ -115,6 +115,7 @@ def test_nothing_of_a_storys_text_acts(blog: Blog, story: Story) -> None:
         connector.publish(story.publication(story=facts))
     (post,) = blog.posts(story.key)
     content = post["content"]["rendered"]
+    content = content.replace(f"<!-- Storyrelay: {slug_of(story.key)} -->", "")
     for acting in ("<script", "<iframe", "gallery-", "<b>", "<!--"):
         assert acting not in content
     assert "&lt;script&gt;" in content
@@ -123,7 +124,8 @@ def test_nothing_of_a_storys_text_acts(blog: Blog, story: Story) -> None:
     page = blog.site.page(post["link"]).decode()
     assert "<script>alert(1)" not in page
     comments = re.findall(r"<!-- (/?wp:\S+)", post["content"]["raw"])
-    assert comments == ["wp:video", "/wp:video", "wp:paragraph", "/wp:paragraph", "wp:html", "/wp:html"]
+    html = ["wp:html", "/wp:html"]
+    assert comments == ["wp:video", "/wp:video", "wp:paragraph", "/wp:paragraph", *html, *html]
     attributes = json.loads(re.search(r"<!-- wp:video (\{.*?\}) -->", post["content"]["raw"])[1])
     assert attributes["tracks"][0]["label"] == '"}--><b>'
 
@@ -174,6 +176,31 @@ def test_what_a_person_put_into_the_trash_stays_there(blog: Blog, story: Story) 
     second = publish(blog.site, story).reference["post"]
     assert [post["id"] for post in blog.posts(story.key)] == [second]
     assert second != first
+
+
+def test_a_renamed_post_is_known_by_its_mark(blog: Blog, story: Story) -> None:
+    post = publish(blog.site, story).reference["post"]
+    blog.site.call(f"posts/{post}", "POST", {"slug": f"quite-another-{story.key}"})
+    assert publish(blog.site, replace(story, title="Changed")).reference["post"] == post
+    assert blog.site.call(f"posts/{post}")["title"]["rendered"] == "Changed"
+
+
+@pytest.mark.parametrize("moved", [{"site": "https://other.test"}, {"post_type": "page"}, {}])
+def test_a_remembered_number_is_not_trusted_at_another_site(
+    blog: Blog, story: Story, moved: dict[str, str]
+) -> None:
+    theirs = blog.site.call("posts", "POST", {"title": "Theirs", "content": "Mine!", "status": "publish"})
+    here = {"site": blog.site.url, "post_type": "post"}
+    story.save({**here, **moved, "post": theirs["id"], "url": theirs["link"]})
+    assert publish(blog.site, story, "admin").reference["post"] != theirs["id"]
+    story.save({**here, **moved, "post": theirs["id"], "url": theirs["link"]})
+    with HttpClient() as http:
+        connector = WordPressConnector(options(blog.site, "admin"), tools(http, story.folder))
+        connector.withdraw(story.withdrawal())
+    kept = blog.site.call(f"posts/{theirs['id']}")
+    assert (kept["status"], kept["title"]["rendered"]) == ("publish", "Theirs")
+    assert "Mine!" in kept["content"]["rendered"]
+    assert blog.posts(story.key) == []
 
 
 def test_a_revision_removes_the_files_of_the_one_before(blog: Blog, story: Story) -> None:
