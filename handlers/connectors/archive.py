@@ -47,6 +47,15 @@ class ArchiveConnector:
         self._folders = FolderName(options.key)
         self.store = open_store(options.path, base=tools.base, options=options.store_options())
 
+    @property
+    def territory(self) -> str:
+        """The folder or bucket and the template of folders in it: two archives there would overwrite each other."""
+        options = self._options
+        place = options.path
+        if "://" not in place:
+            place = str((self._tools.base / place).resolve())
+        return " ".join(filter(None, (options.endpoint, place.rstrip("/"), options.key)))
+
     def publish(self, publication: Publication) -> Published:
         """Writes what is not there yet; a wanted repeat writes all of it again."""
         folder = self._folders.of_revision(publication.story, publication.destination)

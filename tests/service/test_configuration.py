@@ -635,3 +635,32 @@ def test_what_only_a_made_connector_finds_out_is_told_with_its_destination(folde
     assert str(caught.value).count("\n") == 4
     assert SECRET not in str(caught.value)
     try_connectors(folder.load(linked("")), path)
+
+
+@pytest.mark.parametrize(
+    ("second", "clash"),
+    [
+        ('path = "./shelf/"', True),
+        ('path = "shelf"\nkey = "{{ story.id }}/desk"', False),
+        ('path = "shelf/below"', False),
+    ],
+)
+def test_two_archives_do_not_share_a_place(folder, second, clash):
+    text = f"""
+    [destinations.first]
+    connector = "archive"
+    path = "shelf"
+    [destinations.second]
+    connector = "archive"
+    {second}
+    """
+    path = folder.path / "storyrelay.toml"
+    path.write_text(text)
+    configuration = load_configuration(load_settings({"STORYRELAY_HOME": str(folder.path)}), {})
+    if clash:
+        with pytest.raises(
+            ConfigurationError, match=r"destinations\.second: writes to the same place as first"
+        ):
+            try_connectors(configuration, path)
+    else:
+        try_connectors(configuration, path)
