@@ -31,7 +31,7 @@ def preview(destination: str, story: str, output: Path | None, as_json: bool) ->
 
     STORY is a story's id, or a beginning of it, or `sample` for one that there is always.
     """
-    relay = open_session()
+    relay = open_session(reads_ledger=story != NAME)
     connector = relay.connector(destination)
     row = None if story == NAME else find_story(relay, story)
     try:

@@ -18,7 +18,7 @@ def routes(story: str, as_json: bool) -> None:
 
     STORY is a story's id, or a beginning of it, or `sample` for one that there is always.
     """
-    relay = open_session()
+    relay = open_session(reads_ledger=story != NAME)
     found = routes_taken(relay, None if story == NAME else find_story(relay, story))
     if as_json:
         show_json([_json(each) for each in found])

@@ -31,18 +31,22 @@ class UnknownStory(LookupError):
     """No story, or more than one, is meant by what was typed."""
 
 
-def open_session() -> Relay:
+def open_session(*, reads_ledger: bool = True) -> Relay:
     """The relay for one command; its connections end with the command.
 
+    Where the command reads nothing of the ledger, none has to be there: it gets an empty one in memory.
     Raises SettingsError, ConfigurationError, NotMigrated.
     """
     settings = load_settings()
     quiet_log(settings)
-    check_ledger_file(settings)  # first: opening the ledger would make its folder wherever one happens to be
-    relay = open_relay(serves=False)
+    if reads_ledger:
+        # first: opening the ledger would make its folder wherever one happens to be
+        check_ledger_file(settings)
+    relay = open_relay(serves=False, reads_ledger=reads_ledger)
     context = click.get_current_context()
     context.call_on_close(relay.ledger.close)
-    context.call_on_close(lambda: relay.meter.save(relay.ledger))  # called first: the other way round
+    if reads_ledger:
+        context.call_on_close(lambda: relay.meter.save(relay.ledger))  # called first: the other way round
     return relay
 
 

@@ -233,3 +233,16 @@ def test_the_sample_has_files_that_open():
     assert "It went with the wind." in (files.captions() or "")
     assert not video.exists()
     assert not picture.exists()
+
+
+@pytest.mark.parametrize("words", [("preview", "cms"), ("routes",)])
+def test_the_sample_needs_no_ledger(looking, tmp_path, words):
+    absent = tmp_path / "var" / "none" / "ledger.sqlite3"
+    looking.env["DATABASE_URL"] = f"sqlite:///{absent}"
+    assert looking.json(*words, "sample")
+    assert not absent.parent.exists()
+    assert "there is no ledger yet" in looking.run(*words, "3f9c").stderr
+
+
+def test_an_unknown_destination_is_answered_with_those_that_there_are(looking):
+    assert "there are cms, other, shelf" in looking.run("preview", "nope", "sample").stderr

@@ -59,7 +59,8 @@ def test_a_test_that_fails_keeps_the_destination_closed(home, now):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(("shlf",), "'shelf'"), ((), "DESTINATION"), (("shelf", "attic"), "attic")]
+    ("words", "said"),
+    [(("shlf",), "'shelf'"), (("nope",), "there are "), ((), "DESTINATION"), (("shelf", "attic"), "attic")],
 )
 def test_wrong_use(home, words, said):
     result = home.run("send-test", *words)
