@@ -10,7 +10,9 @@ from service.observability import configure_logging, configure_sentry
 
 @click.command()
 @click.option(
-    "--queue", type=click.Choice([kind.value for kind in StepKind]), help="Workers of this queue alone."
+    "--queue",
+    type=click.Choice([kind.value for kind in StepKind if kind.queue == kind]),
+    help="Workers of this queue alone.",
 )
 def worker(queue: str | None) -> None:
     """Works on what is queued: a pool of processes for each queue."""

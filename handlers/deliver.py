@@ -11,7 +11,7 @@ from service.domain.delivery import DeliveryFailed, Reference
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Intent, StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Record, Released, StepFailed
-from service.ledger import deliveries, lanes, notices, revisions, steps, stories, withdrawals
+from service.ledger import deliveries, lanes, notices, progress_steps, revisions, steps, stories, withdrawals
 from service.ledger.deliveries import Delivery
 from service.ledger.stories import StoryRow
 from service.video_store import StoreError
@@ -19,6 +19,9 @@ from service.wiring import Relay
 
 EARLIER_REVISION_SECONDS = 5.0
 """How long a revision waits for the one before it, each time it looks."""
+
+PROGRESS_SECONDS = 2.0
+"""How long a delivery waits for the progress that it replaces, each time it looks."""
 
 UNWOKEN_SECONDS = 900.0
 """After how long a delivery that waits for others looks itself, should nothing have woken it."""
@@ -34,10 +37,29 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
         return Done(
             _CANCELLED, remark=_CANCELLED, record=_ended(step), reached=False, state=StepState.CANCELLED
         )
+    known = _known(relay, step)
+    if isinstance(known, Done | Later):
+        return known
+    later = _held_up(relay, step) or admit(relay, step, attempt)
+    if later is not None:
+        return later
+    try:
+        return _call(relay, step, row, attempt, step.reference or known)
+    except DeliveryFailed as error:
+        attempt.check()
+        raise failure(error) from error
+    except StoreError as error:
+        attempt.check()
+        raise StepFailed(f"its video can't be read: {error}", permanent=error.permanent) from error
+
+
+def _known(relay: Relay, step: ClaimedStep) -> Reference | Done | Later:
+    """What earlier revisions, or the progress shown there, kept; or why the place is not to be called now."""
     with relay.ledger.read() as tx:
         # not by the story's revision: one whose video turned out the same has no deliveries of its own
         superseded = revisions.is_superseded(tx, step)
         earlier_runs, earlier_reference = revisions.earlier(tx, step)
+        showing, shown = progress_steps.told(tx, step.story_key, step.lane.destination)
         begun = withdrawals.has_begun(tx, step)
     if superseded:
         said = "superseded by a later revision"
@@ -47,17 +69,9 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
         return Later("an earlier revision is just being published", EARLIER_REVISION_SECONDS, reached=False)
     if step.intent == Intent.WITHDRAW and not begun:
         return _withdrawn(step, withdrawals.NEVER_BEGUN, reached=False)
-    later = _held_up(relay, step) or admit(relay, step, attempt)
-    if later is not None:
-        return later
-    try:
-        return _call(relay, step, row, attempt, step.reference or earlier_reference)
-    except DeliveryFailed as error:
-        attempt.check()
-        raise failure(error) from error
-    except StoreError as error:
-        attempt.check()
-        raise StepFailed(f"its video can't be read: {error}", permanent=error.permanent) from error
+    if showing:
+        return Later("its progress is just being shown there", PROGRESS_SECONDS, reached=False)
+    return earlier_reference or shown
 
 
 def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
@@ -65,6 +79,7 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
     row = stories.lock(tx, step.story_key)
     goes_on = _fall_back(relay, tx, step, now)
     notices.add(tx, _trouble(step, row, message, goes_on), relay.configuration.notices, now)
+    progress_steps.ask(tx, row.id, now)
     _ended(step)(tx, now)
 
 
@@ -126,7 +141,8 @@ def _ended(step: ClaimedStep) -> Record:
 
     def record(tx: sa.Connection, now: datetime) -> None:
         deliveries.wake(tx, step.story_key, now)
-        stories.settle_if_over(tx, step.story_key, now)
+        if stories.settle_if_over(tx, step.story_key, now) and step.revision == 1:
+            progress_steps.ask(tx, step.story_key, now)
 
     return record
 
@@ -137,6 +153,7 @@ def _withdrawn(
     def record(tx: sa.Connection, now: datetime) -> None:
         withdrawals.forget_publication(tx, step)
         deliveries.tell_withdrawn(tx, stories.lock(tx, step.story_key), now)
+        progress_steps.ask(tx, step.story_key, now)
         _ended(step)(tx, now)
 
     state = StepState.CANCELLED

@@ -20,6 +20,7 @@ from service.ledger import (
     forgetting,
     lanes,
     notices,
+    progress_steps,
     revisions,
     steps,
     stories,
@@ -82,10 +83,11 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
         stories.settle_if_over(tx, row.id, now)  # the revision that overtook this one may have waited for it
         return
     stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message)
+    progress_steps.ask(tx, row.id, now)
     trouble = Trouble(
         key=f"{NoticeKind.STORY_GIVEN_UP}/{row.id}/{step.revision}/{step.repeat}",
         kind=NoticeKind.STORY_GIVEN_UP,
-        title=f"Video not to be had: {row.title or row.name}",
+        title=f"Video not to be had: {row.heading}",
         text=f"Story {row.name} is finished, but its video could not be taken: {message}",
         story=row.id,
     )
@@ -223,7 +225,8 @@ def _stored(video: VideoRow, wanted: list[steps.NewStep], stand_ins: list[str]) 
         # decided here, under the lock: what was delivered before may have been overtaken while we downloaded
         if not overtaken and stories.delivered_sha256(tx, video.story, video.revision) != video.sha256:
             _deliver(tx, row, wanted, stand_ins, now)
-        stories.settle_if_over(tx, video.story, now)
+        if stories.settle_if_over(tx, video.story, now):
+            progress_steps.ask(tx, video.story, now)  # nobody gets it, and who watches it is told
 
     return record
 

@@ -1,17 +1,21 @@
 """The fetch step: asks the Story API how a story stands, and sends it on its way when it is finished."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from handlers.attempt import Attempt
+from handlers.places import showing
 from service.domain.notices import NoticeKind, Trouble
+from service.domain.progress import HALF
 from service.domain.schedules import next_poll_delay
 from service.domain.states import Origin, StepKind, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, Record, StepFailed
 from service.domain.stories import FINISHED_CLAIMS, video_identity
-from service.ledger import lanes, notices, revisions, steps, stories
+from service.ledger import lanes, notices, progress_steps, revisions, steps, stories
 from service.ledger.stories import StoryRow
+from service.route_choice import routing_facts
 from service.story_api import (
     InsufficientCredit,
     NotFound,
@@ -66,22 +70,37 @@ def failure(error: StoryApiError) -> StepFailed:
 
 
 def _unfinished(relay: Relay, step: ClaimedStep, row: StoryRow, story: Story) -> Done | Later:
+    shown = _showing(relay, row, story)
     said = f"{story.status_text or 'no status'}, {story.progress} %"
     if story.status == StoryStatus.SUCCESS:
         said += ", no video yet"
     soon = relay.settings.not_ready_schedule
     announced = story.status == StoryStatus.SUCCESS or row.webhook_status in FINISHED_CLAIMS
     if announced and step.waits < len(soon):
-        return Later(said, soon[step.waits], record=_progressed(step, story, None))
-    return Done(said, record=_progressed(step, story, relay))
+        return Later(said, soon[step.waits], record=_progressed(step, story, None, shown))
+    return Done(said, record=_progressed(step, story, relay, shown))
 
 
-def _progressed(step: ClaimedStep, story: Story, polls: Relay | None) -> Record:
+def _showing(relay: Relay, row: StoryRow, story: Story) -> list[str]:
+    """The destinations that are to show its progress, by what is known of it now."""
+    told = replace(row, snapshot=story.raw, title=story.title or row.title)
+    return showing(relay, routing_facts(told, None), row.route)
+
+
+def _show(tx: sa.Connection, row: StoryRow, story: Story, shown: list[str], now: datetime) -> None:
+    progress_steps.begin(tx, row.id, shown, now)
+    if (row.progress or 0) < HALF <= (story.progress or 0):
+        progress_steps.ask(tx, row.id, now)
+
+
+def _progressed(step: ClaimedStep, story: Story, polls: Relay | None, shown: list[str]) -> Record:
     """Keeps the answer; where `polls` is given, the next look is a poll on its schedule."""
 
     def record(tx: sa.Connection, now: datetime) -> None:
         row = stories.lock(tx, step.story_key)
         stories.record_answer(tx, row, story, story.status_text, now)
+        if row.state == StoryState.OPEN:
+            _show(tx, row, story, shown, now)
         if row.state in _ENDED_BY_US or polls is None:
             return
         if row.state not in _ON_ITS_WAY:  # a settled story that is made anew is told by its webhook
@@ -124,6 +143,7 @@ def _finished(step: ClaimedStep, story: Story, video_url: str) -> Record:
         )
         steps.add(tx, [steps.NewStep(Lane(StepKind.DOWNLOAD), row.id, revision)], now)
         revisions.supersede(tx, row.id, StepKind.DOWNLOAD, [""], revision, now)
+        progress_steps.ask(tx, row.id, now)
 
     return record
 
@@ -146,10 +166,11 @@ def _failed(relay: Relay, step: ClaimedStep, story: Story) -> Record:
             finished_at=now,
             noticed_by=stories.noticed(row),
         )
+        progress_steps.ask(tx, row.id, now)
         trouble = Trouble(
             key=f"{NoticeKind.STORY_FAILED}/{row.id}",
             kind=NoticeKind.STORY_FAILED,
-            title=f"Story failed: {row.title or row.name}",
+            title=f"Story failed: {row.heading}",
             text=f"The Story API could not make story {row.name}: {message}",
             story=row.id,
         )
@@ -194,6 +215,7 @@ def _unknown(relay: Relay, step: ClaimedStep) -> Record:
         if row.state != StoryState.OPEN:
             return
         stories.change(tx, row.id, now, state=StoryState.UNKNOWN, message=message)
+        progress_steps.ask(tx, row.id, now)
         origin = (
             "It came by a webhook; whoever holds that webhook's URL may have sent a wrong id."
             if row.origin == Origin.WEBHOOK
@@ -202,7 +224,7 @@ def _unknown(relay: Relay, step: ClaimedStep) -> Record:
         trouble = Trouble(
             key=f"{NoticeKind.STORY_UNKNOWN}/{row.id}",
             kind=NoticeKind.STORY_UNKNOWN,
-            title=f"Unknown story: {row.title or row.name}",
+            title=f"Unknown story: {row.heading}",
             text=f"{message}. {origin}",
             story=row.id,
         )

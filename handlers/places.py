@@ -1,11 +1,14 @@
 """What every call of a destination's place begins and ends with: its turn, its connector, what a failure means."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from handlers.attempt import Attempt
 from service.connectors import Connector
 from service.domain.delivery import DeliveryFailed
+from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.steps import ClaimedStep, Later, Opens, StepFailed
 from service.ledger import lanes
 from service.pacing import SHORT
@@ -30,6 +33,15 @@ def admit(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Later | None:
         lanes.hold_until(tx, step.lane, relay.now() + timedelta(seconds=wait - SHORT))
     # due at once, so that it keeps its place before those that come later: the lane is what waits
     return Later(f"its turn at {rate} is in {wait:.0f} s", 0.0, reached=False)
+
+
+def showing(relay: Relay, facts: Mapping[str, Any], pinned: str | None) -> list[str]:
+    """The destinations that are to show a story's progress: those of its routes, as far as it is known now."""
+    try:
+        wanted = destinations_for(relay.configuration.routes, facts, pinned, relay.now())
+    except UnknownRoute:
+        return []  # the download tells of it
+    return [name for name in wanted if relay.shows_progress(name)]
 
 
 def failure(error: DeliveryFailed) -> StepFailed:

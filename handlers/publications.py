@@ -9,9 +9,12 @@ from pathlib import Path
 
 from handlers.attempt import Attempt, while_down
 from service.domain.delivery import Links, Publication, Reference, StoryFacts, Video, Withdrawal
+from service.domain.progress import Line, Progress
 from service.domain.steps import ClaimedStep, StepFailed
 from service.ledger import deliveries, steps, stories
+from service.ledger.progress_steps import Shown
 from service.ledger.stories import StoryRow, VideoRow
+from service.route_choice import language_of
 from service.story_api import parse_story
 from service.video_store import ObjectStore
 from service.wiring import Relay
@@ -46,7 +49,6 @@ class StoredFiles:
 def story_facts(row: StoryRow, revision: int) -> StoryFacts:
     """The story as destinations see it, from the Story API's last answer and our own request."""
     story = parse_story(row.snapshot)
-    language = row.request.get("language")
     return StoryFacts(
         id=story.id,
         title=row.title,
@@ -55,7 +57,7 @@ def story_facts(row: StoryRow, revision: int) -> StoryFacts:
         used_credits=story.used_credits,
         created_at=story.created_at,
         revision=revision,
-        language=language if isinstance(language, str) else None,
+        language=language_of(row),
         scenes=story.scenes,
         snapshot=row.snapshot,
         labels={str(name): str(value) for name, value in row.labels.items()},
@@ -108,6 +110,29 @@ def withdrawal(
         message_id=_message_id(row, step),
         at=step.wanted_at,
         reference=reference,
+        save=_saver(relay, step),
+        check=attempt.check,
+    )
+
+
+def progress_of(
+    relay: Relay,
+    step: ClaimedStep,
+    row: StoryRow,
+    attempt: Attempt,
+    said: tuple[str, tuple[Line, ...]],
+    own: Shown | None,
+) -> Progress:
+    """How the story stands, for the step's destination: `said` is the headline and the lines."""
+    return Progress(
+        story=story_facts(row, max(1, row.revision)),
+        destination=step.lane.destination,
+        key=_key(row, step),
+        headline=said[0],
+        lines=said[1],
+        is_published=own is not None and own.begun and (own.called or not own.withdrawn),
+        publication=own.reference if own is not None else {},
+        reference=step.reference,
         save=_saver(relay, step),
         check=attempt.check,
     )

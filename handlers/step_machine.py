@@ -22,6 +22,8 @@ from service.wiring import Relay
 log = structlog.get_logger()
 
 LONGEST_DETAIL = 2000
+_UNTOLD = (StepKind.NOTIFY, StepKind.PROGRESS)
+"""Trouble with telling can't be told that way: the log and doctor say it."""
 
 
 @dataclass(frozen=True)
@@ -208,9 +210,7 @@ class StepMachine:
             text=f"{opens.message}\nIt is tried again by itself; `storyrelay doctor` says what is wrong.",
             about=lane.destination or None,
         )
-        if (
-            lane.kind != StepKind.NOTIFY
-        ):  # trouble with telling can't be told that way; the log and doctor say it
+        if lane.kind not in _UNTOLD:
             notices.add(tx, trouble, self.relay.configuration.notices, now)
 
     def _recover(self, lane: Lane) -> None:
@@ -226,7 +226,7 @@ class StepMachine:
                 text="What was waiting is being sent.",
                 about=lane.destination or None,
             )
-            if lane.kind != StepKind.NOTIFY:
+            if lane.kind not in _UNTOLD:
                 notices.add(tx, trouble, self.relay.configuration.notices, now)
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol, cast
 from pydantic import BaseModel
 
 from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
+from service.domain.progress import Progress
 from service.domain.rates import Rate
 from service.outbound_http import HttpClient
 
@@ -79,6 +80,24 @@ class Paced(Protocol):
     default_rate: ClassVar[Rate | None]
 
 
+class Progressive(Protocol):
+    """What a connector may do beside: show how stories get on, where its options say `progress = true`."""
+
+    def show_progress(self, progress: Progress) -> Published:
+        """Shows it once, changes what it showed before, and says each line once.
+
+        `publish` finds what was shown by the reference, or by `key`, and puts the finished story in its place.
+        """
+
+
+class Territorial(Protocol):
+    """What a connector may say beside: where it writes, when no other destination may write there as well."""
+
+    @property
+    def territory(self) -> str:
+        """The same text for the same place, for people to read; holds no secret."""
+
+
 class UnknownConnector(LookupError):
     """No connector of that name is installed; the message names the nearest and all there are."""
 
@@ -100,3 +119,18 @@ def connector_class(name: str) -> type[Connector]:
 def default_rate(connector: type[Connector]) -> Rate | None:
     """How often the connector's place may be called, by `Paced`; None: as often as there is work."""
     return cast("type[Paced]", connector).default_rate if hasattr(connector, "default_rate") else None
+
+
+def shows_progress(connector: type[Connector], options: BaseModel) -> bool:
+    """Whether a destination with these options is to show how stories get on, by `Progressive`."""
+    return hasattr(connector, "show_progress") and bool(getattr(options, "progress", False))
+
+
+def territory(connector: Connector) -> str | None:
+    """Where no other destination may write, by `Territorial`; None: there is no such place."""
+    return cast("Territorial", connector).territory if hasattr(connector, "territory") else None
+
+
+def progressive(connector: Connector) -> Progressive | None:
+    """The connector as one that shows progress, None where it can't."""
+    return cast("Progressive", connector) if hasattr(connector, "show_progress") else None

@@ -86,7 +86,7 @@ class JobQueue:
 
     def queue(self, kind: StepKind) -> Queue:
         """The RQ queue of one kind, with the serializer that every side has to name."""
-        return Queue(kind.value, connection=self.connection, serializer=JSONSerializer)
+        return Queue(kind.queue.value, connection=self.connection, serializer=JSONSerializer)
 
     def _enqueue_jobs(self, kind: StepKind, work: str, keys: Sequence[int]) -> None:
         queue = self.queue(kind)

@@ -10,7 +10,7 @@ import structlog
 from service.configuration import Configuration
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import StoryState
-from service.ledger import Ledger, fetch_steps, notices, stories
+from service.ledger import Ledger, fetch_steps, notices, progress_steps, stories
 from service.ledger.stories import StoryRow
 from service.settings import Settings
 
@@ -87,6 +87,7 @@ class Reconciliation:
         )
         stories.lock(tx, row.id)
         stories.change(tx, row.id, now, state=StoryState.GIVEN_UP, message=message, next_poll_at=None)
+        progress_steps.ask(tx, row.id, now)
         self._tell(tx, row, NoticeKind.STORY_GIVEN_UP, "Story given up", message, now)
 
     def _doubt_submitting(self, now: datetime) -> None:
@@ -121,6 +122,6 @@ class Reconciliation:
         self, tx: sa.Connection, row: StoryRow, kind: NoticeKind, title: str, text: str, now: datetime
     ) -> None:
         key = f"{kind}/{row.id}/{row.open_since or ''}"
-        trouble = Trouble(key, kind, f"{title}: {row.title or row.name}", text, story=row.id)
+        trouble = Trouble(key, kind, f"{title}: {row.heading}", text, story=row.id)
         if notices.add(tx, trouble, self.configuration.notices, now):
             log.warning("notice", kind=kind, story=row.name, text=text)

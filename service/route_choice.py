@@ -7,8 +7,9 @@ from typing import Any
 
 from service.domain.routing import Route, UnknownRoute, unmet
 from service.ledger.stories import StoryRow
+from service.story_api import VideoRequest
 
-_ALSO_ASKED_FOR = ("idea", "language", "aspect_ratio")
+_ALSO_ASKED_FOR = ("idea", "aspect_ratio")
 """What the Story API need not repeat of our own request."""
 
 
@@ -20,12 +21,22 @@ class RouteTaken:
     why_not: tuple[str, ...]
 
 
+def language_of(row: StoryRow) -> str | None:
+    """The language that was asked for: the Story API's own where our request named none, None if it is not ours."""
+    given = row.request.get("language")
+    if isinstance(given, str):
+        return given
+    return str(VideoRequest.model_fields["language"].default) if row.kind else None
+
+
 def routing_facts(row: StoryRow, seconds: float | None) -> Mapping[str, Any]:
     """Field → JSON value (untrusted): the Story API's last answer, our own request, and what was found out here.
 
     `seconds` is the length of the downloaded video (None: not known); `duration` is the whole number nearest to it.
     """
     asked = {name: row.request.get(name) for name in _ALSO_ASKED_FOR if row.snapshot.get(name) is None}
+    if row.snapshot.get("language") is None:
+        asked["language"] = language_of(row)
     own = {"title": row.title, "kind": row.kind, "labels": row.labels}
     return {**row.snapshot, **asked, **own, "duration": None if seconds is None else round(seconds)}
 

@@ -29,7 +29,7 @@ def send_test(relay: Relay, destination: str, by: Doer | None = None) -> tuple[P
     DeliveryFailed.
     """
     published = relay.connector(destination).send_test()
-    both = [Lane(kind, destination) for kind in (StepKind.DELIVER, StepKind.NOTIFY)]
+    both = [Lane(kind, destination) for kind in (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS)]
     now = relay.now()
     with relay.ledger.write() as tx:
         people.note_deed(tx, by, now, "send_test", destination)

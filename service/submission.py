@@ -82,6 +82,7 @@ class Submission:
 
     `beside` writes what must stand or fall with a new submission's row, in its transaction (a ledger connection, the
     story's key); what it raises undoes the row, and nothing is sent.
+    `watched`: somebody sees how stories get on, so that the first look at each comes at once.
     """
 
     ledger: Ledger
@@ -90,6 +91,7 @@ class Submission:
     api: StoryApi
     now: Callable[[], datetime]
     beside: Callable[[Any, int], None] | None = None
+    watched: bool = False
 
     def submit(
         self,
@@ -245,7 +247,7 @@ class Submission:
             return stories.lock(tx, key)
 
     def _first_poll(self, row: StoryRow, now: datetime) -> datetime:
-        if row.webhook_at is not None:
+        if row.webhook_at is not None or self.watched:
             return now
         wanted = self.settings.poll_first_seconds
         return now + timedelta(

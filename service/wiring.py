@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from service.configuration import Configuration, load_configuration, try_connectors
-from service.connectors import Connector, ConnectorTools, connector_class, default_rate
+from service.connectors import Connector, ConnectorTools, connector_class, default_rate, shows_progress
 from service.dispatching import Dispatcher
 from service.domain.people import Doer
 from service.domain.rates import Rate
@@ -133,6 +133,16 @@ class Relay:
             return None
         return config.rate or default_rate(connector_class(config.connector))
 
+    def shows_progress(self, destination: str) -> bool:
+        """Whether the destination is asked to show how stories get on."""
+        config = self.configuration.destinations.get(destination)
+        return config is not None and shows_progress(connector_class(config.connector), config.options)
+
+    @property
+    def shows_any_progress(self) -> bool:
+        """Whether any destination is."""
+        return any(map(self.shows_progress, self.configuration.destinations))
+
     def fingerprint(self, lane: Lane) -> str | None:
         """What changes when the settings that a lane depends on do; holds no secret."""
         if lane.kind == StepKind.FETCH:
@@ -149,7 +159,8 @@ class Relay:
         near = difflib.get_close_matches(destination, self.configuration.destinations, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         return UnknownDestination(
-            f"there is no destination {destination!r} in {self.settings.config_path}{hint}"
+            f"there is no destination {destination[:80]!r} in {self.settings.config_path}{hint}; "
+            f"there are {', '.join(sorted(self.configuration.destinations)) or 'none'}"
         )
 
 
@@ -159,14 +170,18 @@ def open_relay(
     now: Callable[[], datetime] = utc_now,
     queue_timeout: float = 2.0,
     serves: bool = True,
+    reads_ledger: bool = True,
 ) -> Relay:
     """Reads settings and configuration and opens nothing yet: connections are made at first use.
 
     `queue_timeout`: seconds after which the queue counts as down. `serves`: this process can't do without
     queue and keys; a command (False) leaves enqueueing to the sweep, and fails only where it has to sign.
+    Without `reads_ledger` it gets an empty ledger in memory, so that it runs where there is none.
     Raises SettingsError, ConfigurationError.
     """
     settings = queue_settings(env)
+    if not reads_ledger:
+        settings = settings.model_copy(update={"database_url": "sqlite://"})
     if serves and settings.redis_url is None:
         raise _not_set("REDIS_URL", "start `storyrelay up`, or set it to your queue")
     if serves and not settings.secret_keys:

@@ -18,7 +18,7 @@ from service.domain.states import (
     StoryState,
 )
 from service.domain.steps import Lane
-from service.ledger import Ledger, deliveries, people, stories, withdrawals
+from service.ledger import Ledger, deliveries, people, progress_steps, stories, withdrawals
 from service.ledger.deliveries import Delivery
 from service.ledger.replays import hasten
 from service.ledger.stories import StoryRow
@@ -135,6 +135,7 @@ class Withdrawing:
             stories.change(tx, row.id, now, state=StoryState.SETTLING, settled_at=None, open_since=now)
         if Undone.CANCELLED in done:
             deliveries.tell_withdrawn(tx, row, now)
+            progress_steps.ask(tx, row.id, now)
             stories.settle_if_over(tx, row.id, now)
 
 

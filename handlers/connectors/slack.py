@@ -37,11 +37,13 @@ from handlers.connectors.slack_bot import SCOPES, UPLOAD_SCOPES, SlackBot
 from handlers.connectors.slack_files import SlackFiles
 from handlers.connectors.slack_incoming import IncomingWebhook
 from handlers.connectors.slack_notices import tell
+from handlers.connectors.slack_progress import ProgressInSlack
 from handlers.connectors.slack_story import StoryInSlack, Uploads
 from handlers.connectors.slack_withdrawal import StoryOutOfSlack
 from handlers.message_text import MessageText, Place, values_of
 from service.connectors import ConnectorTools
-from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
+from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
+from service.domain.progress import Progress
 from service.domain.rates import Rate
 
 
@@ -55,6 +57,7 @@ class SlackOptions(ConnectorOptions):
 
     `upload`: video (up to `upload_limit` bytes, else the poster), poster, or link. `template`: a file with the
     mrkdwn of the facts and links, relative to the configuration file. `timeout` in seconds for one call.
+    `progress`: a story that is being made has a message, which becomes the finished one.
     """
 
     token: SecretStr | None = None
@@ -65,6 +68,7 @@ class SlackOptions(ConnectorOptions):
     api_url: HttpUrl = "https://slack.com/api/"
     template: Path | None = None
     timeout: float = Field(default=30, ge=1, le=120)
+    progress: bool = False
 
     @model_validator(mode="after")
     def _one_form(self) -> "SlackOptions":
@@ -72,6 +76,8 @@ class SlackOptions(ConnectorOptions):
             raise ValueError("give either token and channel, or webhook_url")
         if (self.token is None) != (self.channel is None):
             raise ValueError("token and channel belong together; a webhook_url has its channel in it")
+        if self.webhook_url is not None and self.progress:
+            raise ValueError("progress needs a token: a message of an incoming webhook can't be changed")
         if self.webhook_url is not None and "upload" in self.model_fields_set and self.upload != "link":
             raise ValueError("upload needs a token: an incoming webhook can only link")
         return self
@@ -105,6 +111,7 @@ class SlackConnector:
         self._facts = MessageText("slack.mrkdwn.jinja", Place.MRKDWN, override)
         self._destination = tools.destination
         self._form = _form(options, tools)
+        self._now = tools.now
 
     def publish(self, publication: Publication) -> Published:
         """Posts the story, or updates the message of an earlier revision."""
@@ -119,6 +126,12 @@ class SlackConnector:
         message = self._form.preview(publication, self._facts.render(values_of(publication)))
         shown = json.dumps(vars(message), ensure_ascii=False, indent=2)
         return [PreviewPart("message.json", shown), PreviewPart("notification.txt", message.text)]
+
+    def show_progress(self, progress: Progress) -> Published:
+        """Posts that the story is being made, changes that as it gets on, and says a few lines in its thread."""
+        if not isinstance(self._form, _BotForm):
+            raise DeliveryFailed("an incoming webhook shows no progress", permanent=True)
+        return ProgressInSlack(progress, self._form.bot, self._now().timestamp()).show()
 
     def notify(self, notice: Notice) -> Published:
         """Posts the notice, with a token into the thread of its story."""

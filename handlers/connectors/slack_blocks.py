@@ -11,12 +11,14 @@ from urllib.parse import quote, urlsplit
 
 from handlers.message_text import clean, cut, line, mrkdwn, readable
 from service.domain.delivery import Notice, Publication, StoryFacts
+from service.domain.progress import Line, Progress
 
 Block = Mapping[str, Any]
 STORY_EVENT = "storyrelay_story"
 NOTICE_EVENT = "storyrelay_notice"
 TEST_EVENT = "storyrelay_test"
-EVENTS = frozenset({STORY_EVENT, NOTICE_EVENT, TEST_EVENT})
+PROGRESS_EVENT = "storyrelay_progress"
+EVENTS = frozenset({STORY_EVENT, NOTICE_EVENT, TEST_EVENT, PROGRESS_EVENT})
 _MOST_LINKS = 10
 _LONGEST_URL = 1000
 _HALF = re.compile(r"(<[^<>]*|&[a-z]{0,4})$")
@@ -68,6 +70,30 @@ def _elsewhere(publication: Publication) -> list[Block]:
 def _address(url: str) -> str:
     """A URL that can't leave the `<url|text>` that it stands in."""
     return mrkdwn(quote(url, safe="%/:?#[]@!$&'()*+,;=~-._"))
+
+
+def progress_message(progress: Progress) -> SlackMessage:
+    """How the story stands; by its key the finished story takes its place."""
+    shown = readable(progress.story)
+    blocks = [_header(shown.name)]
+    if shown.idea.strip() and shown.idea.strip() != shown.name:
+        blocks.append(_plain(cut(shown.idea.strip(), 600)))
+    blocks.append({"type": "context", "elements": [_text(progress.headline)]})
+    payload = {
+        "key": progress.key,
+        "message_id": f"{progress.key}-progress",
+        "revision": 0,
+        "story_id": shown.id,
+    }
+    metadata = {"event_type": STORY_EVENT, "event_payload": payload}
+    return SlackMessage(fallback(f"{shown.name} – {progress.headline}"), blocks, metadata)
+
+
+def line_message(progress: Progress, line: Line) -> SlackMessage:
+    """One thing that happened to it, for its thread."""
+    blocks = [{"type": "context", "elements": [_text(line.text)]}]
+    payload = {"key": progress.key, "line": line.name, "story_id": progress.story.id}
+    return SlackMessage(fallback(line.text), blocks, {"event_type": PROGRESS_EVENT, "event_payload": payload})
 
 
 def notice_blocks(notice: Notice) -> list[Block]:
@@ -127,6 +153,10 @@ def _header(text: str) -> Block:
 
 def _plain(text: str) -> Block:
     return {"type": "section", "text": {"type": "plain_text", "text": cut(text, 3000), "emoji": False}}
+
+
+def _text(text: str) -> Block:
+    return {"type": "plain_text", "text": cut(clean(text).strip(), 2000) or "–", "emoji": False}
 
 
 def _alt(story: StoryFacts) -> str:

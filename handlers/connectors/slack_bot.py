@@ -47,9 +47,9 @@ class SlackBot:
         """Waits for this destination's turn; see SlackApi."""
         self._api.turn()
 
-    def post(self, message: SlackMessage, thread: Posted | None = None) -> Posted:
-        """Posts when it is its turn; into the thread of a message, but shown in the channel too, if one is given."""
-        place = {} if thread is None else {"thread_ts": thread.ts, "reply_broadcast": True}
+    def post(self, message: SlackMessage, thread: Posted | None = None, *, broadcast: bool = True) -> Posted:
+        """Posts; into the thread of a message, if one is given, and with `broadcast` shown in the channel too."""
+        place = {} if thread is None else {"thread_ts": thread.ts, "reply_broadcast": broadcast}
         answer = self._api.call(
             self._client.chat_postMessage,
             channel=self._channel_id or self._channel,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from handlers.connectors.answers import answered, excerpt, unsent
+from handlers.connectors.json_calls import UPLOAD_RATE
 from handlers.connectors.slack_answers import SlackFailed
 from handlers.connectors.slack_api import SlackApi
 from handlers.connectors.slack_bot import Posted
@@ -14,8 +15,6 @@ from service.outbound_http import FileBody, OutboundError, Request
 
 LOOKS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between looks at a file that Slack is working up; it has no event for it."""
-_MIN_RATE = 50_000
-"""Bytes a second: a slower upload is given up."""
 _GONE = ("file_not_found", "file_deleted")
 
 
@@ -36,7 +35,7 @@ class SlackFiles:
             str(announced["upload_url"]),
             headers={"Content-Type": "application/octet-stream"},
             body=FileBody(path),
-            timeout=60 + size / _MIN_RATE,
+            timeout=60 + size / UPLOAD_RATE,
         )
         try:
             answer = tools.http.send(request)

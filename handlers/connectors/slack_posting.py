@@ -33,8 +33,11 @@ class Posting:
             known = {one.name for one in fields(cls)} & reference.keys()
             return cls(**{name: reference[name] for name in known} | {"files": files})
         channel = reference.get("channel")
-        ts = reference.get("ts") if publication.repeat == 0 else None
-        return cls(message_id, channel=channel, ts=ts, files=files)
+        if publication.repeat:
+            return cls(message_id, channel=channel, files=files)
+        # one that is not known to be posted may be of its progress: then it is looked for
+        asked_at = reference.get("asked_at") if reference.get("ts") is None else None
+        return cls(message_id, channel=channel, ts=reference.get("ts"), asked_at=asked_at, files=files)
 
     @property
     def reference(self) -> Reference:

@@ -37,12 +37,18 @@ class NoticedBy(StrEnum):
 
 
 class StepKind(StrEnum):
-    """The kinds of work; each has a queue of its own by the same name."""
+    """The kinds of work; each has a queue of its own by the same name, but progress, which goes with the notices."""
 
     FETCH = "fetch"
     DOWNLOAD = "download"
     DELIVER = "deliver"
     NOTIFY = "notify"
+    PROGRESS = "progress"
+
+    @property
+    def queue(self) -> "StepKind":
+        """The kind whose queue and workers it has."""
+        return StepKind.NOTIFY if self == StepKind.PROGRESS else self
 
 
 class Intent(StrEnum):

@@ -91,6 +91,12 @@ class StoryRow:
         """Its name in the audit log and in addresses: the Story API's id, or our submission's."""
         return self.story_id or self.submission_id
 
+    @property
+    def heading(self) -> str:
+        """What people know it by: its title, else the start of its idea (both untrusted), else its name."""
+        idea = str(self.snapshot.get("idea") or self.request.get("idea") or "")
+        return self.title.strip() or " ".join(idea.split())[:80] or self.name
+
 
 @dataclass(frozen=True)
 class NewStory:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from service.route_choice import routing_facts
@@ -59,3 +61,18 @@ def test_what_the_story_api_says_goes_before_what_was_asked_for_and_ours_before_
     )
     assert facts["status"] == "success"
     assert routing_facts(row, None)["duration"] is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "language"),
+    [
+        ({}, "idea", "English"),
+        ({"language": "German"}, "idea", "German"),
+        ({}, "", None),
+    ],
+)
+def test_a_request_that_names_no_language_has_the_story_apis_own(world, request_, kind, language):
+    row = world.track("story-1")
+    facts = routing_facts(replace(row, request=request_, kind=kind), None)
+    assert facts["language"] == language
+    assert routing_facts(replace(row, snapshot={"language": "Turkish"}), None)["language"] == "Turkish"

@@ -39,6 +39,7 @@ _WORK = {
     StepKind.FETCH: "Asked the Story API",
     StepKind.DOWNLOAD: "Downloaded the video",
     StepKind.NOTIFY: "Told",
+    StepKind.PROGRESS: "Shown to",
 }
 
 

@@ -228,6 +228,7 @@ def _work(step: StepRow) -> str:
         StepKind.DOWNLOAD: "The video is downloaded and checked",
         StepKind.DELIVER: f"It is delivered to {step.destination}",
         StepKind.NOTIFY: f"{step.destination} is told of trouble",
+        StepKind.PROGRESS: f"{step.destination} is shown how it gets on",
     }
     if step.intent == Intent.WITHDRAW:
         return f"It is withdrawn from {step.destination}"

@@ -1,7 +1,11 @@
-from collections.abc import Iterator, Sequence
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -10,9 +14,19 @@ import pytest
 
 from handlers.connectors.slack import SlackConnector, SlackOptions, _BotForm
 from handlers.connectors.slack_files import LOOKS, SlackFiles
-from service.connector_contract import ConnectorContract, Faults, FaultyHttp, Place, Seen, film, new_story
+from service.connector_contract import (
+    ConnectorContract,
+    Faults,
+    FaultyHttp,
+    Place,
+    Seen,
+    Story,
+    film,
+    new_story,
+)
 from service.connectors import ConnectorTools
-from service.domain.delivery import DeliveryFailed
+from service.domain.delivery import DeliveryFailed, Reference
+from service.domain.progress import Line, Progress
 from service.stand_ins.slack import SlackStandIn
 from service.stand_ins.slack_shapes import Message
 
@@ -113,6 +127,68 @@ class TestWithToken(ConnectorContract):
             assert place.slack.files == []
             if faults.calls < at:
                 return
+
+    def test_progress_becomes_the_story_however_a_worker_dies(self, place: Channel, tmp_path: Path) -> None:
+        for kind in ("killed before", "killed after", "answer lost"):
+            for at in count_until_none_is_hit():
+                story, kept = new_story(tmp_path, title=f"{kind} {at}"), Kept(tmp_path / f"{kind}-{at}.json")
+                show = partial(show_progress, place, story, kept)
+                hit = in_a_child(partial(show, Faults(at, kind)))
+                show(Faults())
+                place.connector(Faults()).publish(story.publication(reference=kept.reference()))
+                show(Faults(), is_published=True)
+                self.stands_once(place, story)
+                (message,) = [one for one in place.slack.messages if payload(one).get("key") == story.key]
+                lines = [payload(reply).get("line") for reply in place.slack.replies(message)]
+                assert [line for line in lines if line] == ["half", "made"], (kind, at, lines)
+                if not hit:
+                    break
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a progress step has saved."""
+
+    path: Path
+
+    def reference(self) -> dict[str, Any]:
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def save(self, reference: Reference) -> None:
+        self.path.write_text(json.dumps(dict(reference)))
+
+
+def show_progress(place: Channel, story: Story, kept: Kept, faults: Faults, **changes: Any) -> bool:
+    """One attempt; says whether it was hit."""
+    progress = Progress(
+        story=story.facts(),
+        destination="place",
+        key=story.key,
+        headline="Being made",
+        lines=(Line("half", "50 % done"), Line("made", "The video is made")),
+        is_published=False,
+        publication=story.reference(),
+        reference=kept.reference(),
+        save=kept.save,
+        check=lambda: None,
+    )
+    with suppress(DeliveryFailed):
+        place.connector(faults).show_progress(replace(progress, **changes))
+    return 0 < faults.at <= faults.calls
+
+
+def in_a_child(act: Callable[[], bool]) -> bool:
+    """Acts in a process that may be killed; says whether it was, or was hit otherwise."""
+    pid = os.fork()
+    if pid == 0:
+        status = 2
+        try:
+            status = int(act())
+        finally:
+            os._exit(status)
+    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert ended in (0, 1, -signal.SIGKILL), ended
+    return ended != 0
 
 
 def count_until_none_is_hit() -> Iterator[int]:

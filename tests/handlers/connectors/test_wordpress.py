@@ -18,7 +18,7 @@ from wordpress_server import Site
 
 from handlers.connectors import wordpress_media
 from handlers.connectors.wordpress import WordPressConnector, WordPressOptions
-from handlers.connectors.wordpress_posts import slug_of
+from handlers.connectors.wordpress_posts import mark, slug_of
 from service.connector_contract import (
     ConnectorContract,
     Faults,
@@ -252,7 +252,7 @@ def test_the_options_of_a_post(blog: Blog, story: Story) -> None:
     assert names == {"Tom & Jerry", f"New {story.key}"}
     assert [blog.site.call(f"tags/{one}")["name"] for one in post["tags"]] == ["fox"]
     assert blog.site.call(f"users/{post['author']}")["name"] == "contributor"
-    assert post["content"]["raw"] == "<p>Mine: A letter [audio]</p>"
+    assert post["content"]["raw"] == f"<p>Mine: A letter [audio]</p>{mark(slug_of(story.key))}"
     assert post["featured_media"] == 0
 
 
