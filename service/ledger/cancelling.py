@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from service.domain.states import Intent, StepKind, StepState, StoryState
-from service.ledger import reports, stories
+from service.ledger import progress_steps, reports, stories
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow
 from service.ledger.tables import steps
@@ -56,6 +56,7 @@ def cancel(tx: sa.Connection, row: StoryRow, who: str, now: datetime) -> Stopped
         message=f"cancelled by {who}{there}",
         next_poll_at=None,
     )
+    progress_steps.ask(tx, row.id, now)
     return stopped
 
 

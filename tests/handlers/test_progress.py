@@ -11,7 +11,7 @@ from relayed import World, make_world
 from scripted_api import ScriptedApi, scripted_api
 
 from service.domain.states import StepState
-from service.ledger import deliveries, progress_steps, stories
+from service.ledger import cancelling, deliveries, progress_steps, stories
 from service.stand_ins.slack import SlackFault, SlackStandIn
 from service.stand_ins.slack_shapes import Message
 from service.story_api import IdeaToVideo
@@ -177,3 +177,12 @@ def test_a_submission_is_looked_at_at_once_where_its_progress_is_shown(watched: 
     watched.world.reconcile()
     watched.world.run()
     assert watched.shown() == "Being made"
+
+
+def test_a_cancelled_story_says_so(watched: Watched) -> None:
+    watched.at(10)
+    relay = watched.world.relay
+    with relay.ledger.write() as tx:
+        cancelling.cancel(tx, stories.lock(tx, watched.world.story("story-1").id), "ann", relay.now())
+    watched.world.run()
+    assert watched.shown() == "Cancelled: cancelled by ann"
