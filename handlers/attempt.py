@@ -19,6 +19,9 @@ from service.wiring import Relay
 
 log = structlog.get_logger()
 
+SENT_SECONDS = 1.0
+"""Seconds between two notes in the ledger of how far an upload is."""
+
 LEDGER_PATIENCE, LEDGER_PAUSE = 20.0, 0.5
 """Seconds for which a result waits for the ledger to come back, and between two tries."""
 
@@ -81,6 +84,8 @@ class Attempt:
         self._pending: Interruption | None = None
         self._interruptible = False
         self._unbroken = 0
+        self._sent: tuple[int, int] | None = None
+        self._told: tuple[int, int] | None = None
         self._over = threading.Event()
         self._early: EarlyStop | None = None
 
@@ -120,6 +125,10 @@ class Attempt:
         if self._pending is None or self._unbroken:
             return None
         return str(self._pending) or type(self._pending).__name__
+
+    def sent(self, sent: int, total: int) -> None:
+        """Notes how many bytes of how many were uploaded; the thread that keeps the lease writes it down."""
+        self._sent = (sent, total)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -166,7 +175,7 @@ class Attempt:
     def _keep_lease(self) -> None:
         settings = self.relay.settings
         started = renewed = time.monotonic()
-        while not self._over.wait(settings.lease_renewal_seconds):
+        while not self._is_over_within(settings.lease_renewal_seconds):
             # who has to finish something keeps the lease for it: another would do it a second time
             if time.monotonic() - started > settings.step_timeout_seconds and not self._unbroken:
                 self._interrupt(StepFailed(f"it took longer than {settings.step_timeout_seconds:g} s"))
@@ -178,6 +187,24 @@ class Attempt:
                 self._interrupt(LeaseLost("the lease was lost"))
                 return
 
+    def _is_over_within(self, seconds: float) -> bool:
+        """Whether the attempt ends within this time, in which the progress of its uploads is written down."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._over.wait(min(left, SENT_SECONDS)):
+                return True
+            if self._sent is not None and self._sent != self._told:
+                self._told = self._sent
+                self._tell_sent(*self._sent)
+        return False
+
+    def _tell_sent(self, sent: int, total: int) -> None:
+        try:
+            with self.relay.ledger.write() as tx:
+                steps.tell_attempt(tx, self.step, f"{_megabytes(sent)} of {_megabytes(total)} MB sent")
+        except LedgerDown as error:
+            log.warning("attempt.not_told", step=self.step.id, error=type(error).__name__)
+
     def _renew(self) -> bool | None:
         """True: renewed. False: another worker has the step. None: the ledger did not answer."""
         try:
@@ -186,6 +213,10 @@ class Attempt:
         except LedgerDown as error:
             log.warning("lease.not_renewed", step=self.step.id, error=type(error).__name__)
             return None
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f}".removesuffix(".0")
 
 
 def _told_to_stop() -> Released:

@@ -84,7 +84,7 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
 
 
 def _call(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt, reference: Reference) -> Done:
-    connector = open_connector(relay, step.lane.destination, attempt.stop_reason)
+    connector = open_connector(relay, step.lane.destination, attempt.stop_reason, attempt.sent)
     if step.intent == Intent.WITHDRAW:
         answer = connector.withdraw(withdrawal(relay, step, row, attempt, reference))
         said = f"withdrawn: {answer.remark}" if answer.remark else "withdrawn"

@@ -12,7 +12,7 @@ from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.steps import ClaimedStep, Later, Opens, StepFailed
 from service.ledger import lanes
 from service.pacing import SHORT
-from service.wiring import Relay, Stop, UnknownDestination
+from service.wiring import Relay, Sent, Stop, UnknownDestination
 
 
 def admit(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Later | None:
@@ -51,9 +51,11 @@ def failure(error: DeliveryFailed) -> StepFailed:
     return StepFailed(str(error), permanent=error.permanent, retry_after=error.retry_after)
 
 
-def open_connector(relay: Relay, destination: str, stop: Stop | None = None) -> Connector:
+def open_connector(
+    relay: Relay, destination: str, stop: Stop | None = None, sent: Sent | None = None
+) -> Connector:
     """The connector of a configured destination. Raises StepFailed when there is none of that name."""
     try:
-        return relay.connector(destination, stop)
+        return relay.connector(destination, stop, sent)
     except UnknownDestination as error:
         raise StepFailed(str(error), permanent=True) from error

@@ -96,6 +96,7 @@ def publication(
         check=attempt.check,
         elsewhere=elsewhere,
         unbroken=attempt.unbroken,
+        sent=attempt.sent,
     )
 
 

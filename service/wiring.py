@@ -35,6 +35,9 @@ from service.webhook_url import WebhookUrls
 Stop = Callable[[], str | None]
 """Says why a transfer has to stop, None while it may go on."""
 
+Sent = Callable[[int, int], None]
+"""Is told how many bytes of how many an upload has sent."""
+
 
 def utc_now() -> datetime:
     """The clock of the service."""
@@ -101,9 +104,9 @@ class Relay:
             told=partial(self.meter.count, "api_calls"),
         )
 
-    def own_http(self, stop: Stop | None = None) -> HttpClient:
+    def own_http(self, stop: Stop | None = None, sent: Sent | None = None) -> HttpClient:
         """Outbound HTTP to addresses that the operator set."""
-        return HttpClient(stop=stop)
+        return HttpClient(stop=stop, sent=sent)
 
     def untrusted_http(self, stop: Stop | None = None) -> HttpClient:
         """Outbound HTTP to addresses that came from a story: private networks are refused."""
@@ -113,13 +116,13 @@ class Relay:
         """The store of videos, posters and captions."""
         return _store(self.settings.video_store, self.settings.home / "var", os.getpid())
 
-    def connector(self, destination: str, stop: Stop | None = None) -> Connector:
+    def connector(self, destination: str, stop: Stop | None = None, sent: Sent | None = None) -> Connector:
         """The connector of a configured destination, ready for one step. Raises UnknownDestination."""
         config = self.configuration.destinations.get(destination)
         if config is None:
             raise self._unknown(destination)
         tools = ConnectorTools(
-            destination=destination, http=self.own_http(stop), base=self.config_folder, now=self.now
+            destination=destination, http=self.own_http(stop, sent), base=self.config_folder, now=self.now
         )
         rate = self.rate(destination)
         if rate is not None:

@@ -149,6 +149,10 @@ class ArchiveConnector:
         self._put_text(folder, "story.json", facts)
 
     def _put_file(self, folder: str, name: str, path: Path, publication: Publication) -> None:
+        def went(sent: int, total: int) -> None:
+            publication.check()
+            publication.sent(sent, total)
+
         publication.check()
         headers = self._headers(publication.story.name if name == "video.mp4" else None)
         with _translated():
@@ -157,7 +161,7 @@ class ArchiveConnector:
                 path,
                 content_type=TYPES[name],
                 headers=headers,
-                progress=lambda *_: publication.check(),
+                progress=went,
             )
 
     def _put_text(self, folder: str, name: str, data: bytes) -> None:

@@ -126,6 +126,7 @@ class EmailConnector:
                 to,
                 publication.message_id,
                 publication.check,
+                publication.sent,
                 keep,
                 publication.unbroken,
             )

@@ -46,6 +46,7 @@ class Mail:
     """A mail's bytes and the addresses of its SMTP envelope, which alone decide who gets it.
 
     `id` is given back in bounces (RFC 3461, ENVID). `check` raises when sending must stop.
+    `sent` is told the bytes that went of all.
     `keep` remembers what became of it, at once; nothing comes between the mail's last byte and that, by `unbroken`.
     """
 
@@ -54,6 +55,7 @@ class Mail:
     to: tuple[str, ...]
     id: str
     check: Callable[[], None] = lambda: None
+    sent: Callable[[int, int], None] = lambda _sent, _size: None
     keep: Callable[[Outcome], None] = lambda _outcome: None
     unbroken: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -173,10 +175,13 @@ def _data(smtp: smtplib.SMTP, mail: Mail) -> None:
     code, text = smtp.docmd("DATA")
     if code != 354:
         raise smtplib.SMTPDataError(code, text)
+    went, size = 0, mail.wire.size
     try:
         for chunk in mail.wire.chunks():
             mail.check()
             smtp.send(chunk)
+            went += len(chunk)
+            mail.sent(min(went, size), size)  # dots that are made safe are no part of the size
     except BaseException:
         smtp.close()  # before the final dot, so that the server throws away what it has
         raise

@@ -16,6 +16,8 @@ from service.ledger.engine import insert
 from service.ledger.revisions import later_is_made
 from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, steps
 
+_DIED = "its worker died or lost its lease"
+
 
 @dataclass(frozen=True)
 class NewStep:
@@ -279,6 +281,19 @@ def postpone(
         raise LeaseLost
 
 
+def tell_attempt(tx: sa.Connection, step: ClaimedStep, detail: str) -> None:
+    """Writes how far the running attempt is."""
+    tx.execute(
+        sa.update(attempts)
+        .where(
+            attempts.c.step == step.id,
+            attempts.c.generation == step.generation,
+            attempts.c.outcome == Outcome.RUNNING,
+        )
+        .values(detail=detail)
+    )
+
+
 def end_attempt(tx: sa.Connection, step: ClaimedStep, now: datetime, outcome: Outcome, detail: str) -> None:
     """Writes how the attempt ended and what the other side said."""
     tx.execute(
@@ -328,7 +343,13 @@ def _close_lost_attempts(tx: sa.Connection, step_id: int, now: datetime) -> None
     tx.execute(
         sa.update(attempts)
         .where(attempts.c.step == step_id, attempts.c.outcome == Outcome.RUNNING)
-        .values(outcome=Outcome.LOST, ended_at=now, detail="its worker died or lost its lease")
+        .values(
+            outcome=Outcome.LOST,
+            ended_at=now,
+            detail=sa.case(
+                (attempts.c.detail == "", _DIED), else_=sa.literal(f"{_DIED}: ") + attempts.c.detail
+            ),
+        )
     )
 
 

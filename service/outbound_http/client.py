@@ -24,6 +24,8 @@ from service.outbound_http.url import Url
 USER_AGENT = f"storyrelay/{version('storyrelay')}"
 _BUFFER = 64 * 2**10
 
+Progress = Callable[[int, int], None]
+
 
 class HttpClient:
     """Calls other servers; keeps connections; may be shared by threads and used after a fork.
@@ -31,6 +33,7 @@ class HttpClient:
     With `guard` the URLs are untrusted: only public addresses, no proxy, no user or password in the URL.
     Without it they are the operator's own, and the environment's proxy settings hold.
     `stop` is asked several times a second during a call; a reason ends the call with Interrupted.
+    `sent` is told as often how many bytes of how many have left, for each request that carries a file.
     `resolve` fixes addresses of names as HOST:PORT:ADDRESS (CURLOPT_RESOLVE).
     Certificates are checked against SSL_CERT_FILE or CURL_CA_BUNDLE, else against certifi's.
     """
@@ -40,9 +43,11 @@ class HttpClient:
         *,
         guard: AddressGuard | None = None,
         stop: Callable[[], str | None] | None = None,
+        sent: Progress | None = None,
         user_agent: str = USER_AGENT,
         resolve: Sequence[str] = (),
     ) -> None:
+        self._sent = sent
         self._exchange = Exchange(Terms(guard, stop, user_agent, _ca_file(), tuple(resolve)))
 
     def send(self, request: Request) -> Response:
@@ -52,7 +57,9 @@ class HttpClient:
         """
         url = self._exchange.url(request.url)
         answer = _Answer(request.max_answer_bytes, url)
-        head, last = self._exchange.follow(_call(request, url), answer, request.redirects)
+        head, last = self._exchange.follow(
+            _call(request, url, self._watch(request)), answer, request.redirects
+        )
         return Response(head.status, head.headers, bytes(answer.body), last.text)
 
     def download(
@@ -65,6 +72,21 @@ class HttpClient:
     ) -> Downloaded:
         """Gets a file into `part`, going on where an earlier try ended; see `download.download`."""
         return download(self._exchange, url, part, limits, headers or {}, progress)
+
+    def _watch(self, request: Request) -> Progress:
+        """Tells the client's and the request's own of the body's bytes."""
+        body = request.body
+        told = [request.progress, None if isinstance(body, bytes) else self._sent]
+        wanted = [one for one in told if one is not None]
+        if body is None or not wanted:
+            return lambda _got, _put: None
+        total = body_size(body)
+
+        def watch(_got: int, put: int) -> None:
+            for one in wanted:
+                one(put, total)
+
+        return watch
 
     def close(self) -> None:
         """Closes the connections that are kept."""
@@ -96,7 +118,7 @@ class _Answer:
         self.body += chunk
 
 
-def _call(request: Request, url: Url) -> Call:
+def _call(request: Request, url: Url, watch: Progress) -> Call:
     body = b"" if request.body is None and request.method in ("POST", "PUT", "PATCH") else request.body
     return Call(
         method=request.method,
@@ -105,20 +127,12 @@ def _call(request: Request, url: Url) -> Call:
         body=body,
         deadline=time.monotonic() + request.timeout,
         connect_timeout=request.connect_timeout,
-        watch=_watch(request),
+        watch=watch,
         accept_encoding=True,
         buffer=_BUFFER,
         follow=request.redirects > 0,
         ca_file=None if request.ca_file is None else str(request.ca_file),
     )
-
-
-def _watch(request: Request) -> Callable[[int, int], None]:
-    progress, body = request.progress, request.body
-    if progress is None or body is None:
-        return lambda _got, _put: None
-    total = body_size(body)
-    return lambda _got, put: progress(put, total)
 
 
 def _ca_file() -> str:

@@ -1,6 +1,7 @@
 import os
 import signal
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from placed import PLACE, Place, fails, finished, run, set_step, step_row, told, world_on
 from relayed import World
 
+from handlers import attempt
 from service.domain.delivery import DeliveryFailed, Publication, Published
 from service.domain.states import Circuit, StepState, StoryState
 from service.ledger import lanes
@@ -313,3 +315,56 @@ def test_a_second_job_while_the_first_one_works_does_nothing(world: World, place
     run(world, step)
     assert len(place.publications) == 1
     assert step_row(world, step).state == StepState.DONE
+
+
+def test_an_upload_under_way_shows_its_bytes(
+    either: World, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "SENT_SECONDS", 0.01)
+    step, shown = finished(either), list[str]()
+
+    def shows(text: str) -> bool:
+        running = either.attempts("story-1")[-1]
+        shown.append(running.detail)
+        return running.detail == text
+
+    def publish(publication: Publication) -> Published:
+        for sent, text in ((12_345_678, "12.3 of 60 MB sent"), (60_000_000, "60 of 60 MB sent")):
+            publication.sent(sent, 60_000_000)
+            wait_until(lambda text=text: shows(text))
+        return Published()
+
+    place.publish_as = publish
+    run(either, step)
+    assert step_row(either, step).state == "done", shown
+    assert either.attempts("story-1")[-1].detail == "published"
+
+
+def test_a_worker_that_died_in_an_upload_tells_how_far_it_was(
+    either: World, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "SENT_SECONDS", 0.01)
+    step = finished(either)
+
+    def publish(publication: Publication) -> Published:
+        publication.sent(1_500_000, 3_000_000)
+        wait_until(lambda: either.attempts("story-1")[-1].detail != "")
+        set_step(either, step, lease_until=either.clock(), generation=7)  # as if another had taken it
+        return Published()
+
+    place.publish_as = publish
+    run(either, step)
+    either.clock.move(1)
+    set_step(either, step, generation=1)
+    place.publish_as = Place().publish_as
+    run(either, step)
+    lost, _ = either.attempts("story-1")
+    assert lost.detail == "its worker died or lost its lease: 1.5 of 3 MB sent"
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came true")

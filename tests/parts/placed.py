@@ -76,8 +76,8 @@ class PlacedRelay(Relay):
 
     place: Place
 
-    def connector(self, destination: str, stop: Any = None) -> Any:
-        super().connector(destination, stop)  # it has to be configured nevertheless
+    def connector(self, destination: str, stop: Any = None, sent: Any = None) -> Any:
+        super().connector(destination, stop, sent)  # it has to be configured nevertheless
         return self.place
 
 

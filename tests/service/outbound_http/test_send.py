@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.outbound_http import FileBody, HttpClient, NotJson, Request, TooLarge
+from service.outbound_http import FileBody, HttpClient, JoinedBody, NotJson, Request, TooLarge
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 301, 304, 400, 401, 404, 409, 429, 500, 503])
@@ -138,6 +138,20 @@ def test_interim_answers_are_passed_over_and_trailers_ignored(
     assert response.headers["x-a"] == "1, 2"
     assert "link" not in response.headers
     assert "x-late" not in response.headers
+
+
+def test_who_watches_a_client_is_told_of_the_files_that_it_sends(site: Any, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    (tmp_path / "body").write_bytes(bytes(300_000))
+    file = FileBody(tmp_path / "body")
+    with HttpClient(sent=lambda sent, total: told.append((sent, total))) as client:
+        client.send(Request("POST", site.on("/x"), body=b"no file"))
+        assert told == []
+        own: list[int] = []
+        body = JoinedBody((b"before", file))
+        client.send(Request("PUT", site.on("/x"), body=body, progress=lambda sent, _total: own.append(sent)))
+    assert told[-1] == (300_006, 300_006)
+    assert own[-1] == 300_006
 
 
 def test_a_progress_that_raises_ends_the_call_with_what_it_raised(
