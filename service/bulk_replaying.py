@@ -11,6 +11,7 @@ from service.configuration import Configuration
 from service.domain.bulk_replays import Choice, Plan, plan, plan_without_video
 from service.domain.people import Doer
 from service.domain.routing import UnknownRoute, destinations_for
+from service.domain.steps import Lane
 from service.ledger import Ledger, bulk_replays, people, reports, stories
 from service.ledger.bulk_replays import BulkReplay, BulkState
 from service.ledger.stories import StoryRow
@@ -25,6 +26,9 @@ LOOKED_AT = 500
 """Stories whose way a dry run works out; the others are only counted."""
 
 EXAMPLES = 20
+MOST_AT_ONCE = 200
+"""Stories that one pass sees to: the scheduler has other work."""
+
 ROOM = 40
 """Steps that may be due or under way beside which a bulk replay adds its own: so few that a new story hardly waits."""
 
@@ -58,6 +62,15 @@ class DryRun:
     gone: dict[str, int]
     new: dict[str, int]
     examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class _Fate:
+    """What became of one story: why it was left out, '' if it was not; what was done, and where something is due."""
+
+    why_not: str = ""
+    done: str = ""
+    lanes: tuple[Lane, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,55 +133,58 @@ class BulkReplaying:
         return ended
 
     def advance(self) -> int:
-        """Replays the next stories of what is under way, as many as the other work leaves room for; returns how many
-        were seen to.
+        """Replays the next stories of what is under way, as far as the other work leaves room; returns how many were
+        seen to.
         """
         with self.ledger.read() as tx:
             under_way = bulk_replays.running(tx)
             room = ROOM - bulk_replays.waiting(tx, self.now(), ROOM) if under_way else 0
         seen = 0
         for bulk in under_way:
-            seen += self._advance(bulk, room - seen) if room > seen else 0
+            fates = [len(fate.lanes) for fate in self._advance(bulk, room)] if room > 0 else []
+            seen += len(fates)
+            room -= sum(fates)
         return seen
 
-    def _advance(self, bulk: BulkReplay, room: int) -> int:
+    def _advance(self, bulk: BulkReplay, room: int) -> list[_Fate]:
         with self.ledger.read() as tx:
-            keys = bulk_replays.next_stories(tx, bulk.choice, bulk.cursor, room)
-        for key in keys:
-            self._see_to(bulk.id, key)
-        if len(keys) < room:
+            keys = bulk_replays.next_stories(tx, bulk.choice, bulk.cursor, MOST_AT_ONCE)
+        fates: list[_Fate] = []
+        while keys and sum(len(fate.lanes) for fate in fates) < room:
+            fates.append(self._see_to(bulk.id, keys.pop(0)))
+        if not keys:
             self._end(bulk.id)
-        return len(keys)
+        return fates
 
-    def _see_to(self, key: int, story: int) -> None:
+    def _see_to(self, key: int, story: int) -> _Fate:
         with self.ledger.write() as tx:
             bulk = bulk_replays.hold(tx, key)
             if bulk is None or bulk.state != BulkState.RUNNING or bulk.cursor >= story:
-                return  # cancelled, or another scheduler was here
+                return _Fate()  # cancelled, or another scheduler was here
             try:
                 row = stories.lock(tx, story)
             except sa.exc.NoResultFound:
-                return  # forgotten meanwhile; the next look does not find it
-            why_not, detail = self._replay(tx, bulk.choice, row)
-            bulk_replays.note(tx, bulk, story, why_not, detail, self.now())
+                return _Fate()  # deleted meanwhile; the next look does not find it
+            fate = self._replay(tx, bulk.choice, row)
+            bulk_replays.note(tx, bulk, story, fate.why_not, fate.done, self.now())
+        return fate
 
-    def _replay(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> tuple[str, str]:
-        """Why the story was left out ('' if it was not), and what was done."""
+    def _replay(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> _Fate:
         if choice.wanted.story_state not in (None, row.state):
-            return f"it is {row.state} by now", ""
+            return _Fate(f"it is {row.state} by now")
         if row.story_id is None:
-            return "its id at the Story API is not known", ""
+            return _Fate("its id at the Story API is not known")
         found = self._plan(tx, choice, row)
         if found.why_not:
-            return found.why_not, ""
+            return _Fate(found.why_not)
         replaying = Replaying(self.ledger, self.settings, self.configuration, self.now)
         try:
-            actions = replaying.replay_within(tx, row.id, found.targets).actions
+            replayed = replaying.replay_within(tx, row.id, found.targets)
         except NothingToReplay as error:
-            return str(error), ""
-        if all(action.done == Redone.UNDER_WAY for action in actions):
-            return "it is under way already", ""
-        return "", _told(actions)
+            return _Fate(str(error))
+        if not replayed.lanes:
+            return _Fate("it is under way already")
+        return _Fate("", _told(replayed.actions), tuple(replayed.lanes))
 
     def _plan(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> Plan:
         video = stories.read_video(tx, row.id, row.revision)
@@ -207,4 +223,10 @@ def _counted(names: Sequence[str]) -> dict[str, int]:
 
 
 def _told(actions: Sequence[Action]) -> str:
-    return ", ".join(f"{action.lane}: {action.done}" for action in actions)
+    told = {
+        Redone.MADE: "for the first time",
+        Redone.REPEATED: "again",
+        Redone.HASTENED: "now instead of later",
+    }
+    named = [(action.lane.destination or str(action.lane), told.get(action.done)) for action in actions]
+    return ", ".join(f"{name} {how}" for name, how in named if how is not None)

@@ -67,21 +67,22 @@ def _has_secret(value: Any) -> bool:
 
 
 def _masked(text: str) -> str:
+    if "://" in text and "@" in text:
+        # a password may hold what ends an address, a space even: nothing of one with a login is surely harmless
+        return f"{text.partition('://')[0]}://{GONE}"
     return _WORDS.sub(_masked_word, redact(_URL.sub(_masked_url, text)))
 
 
 def _masked_url(found: re.Match[str]) -> str:
+    scheme = found[0].partition("://")[0]
     try:
         parts = urlsplit(found[0])
-        host = parts.netloc.rpartition("@")[2]
+        is_whole = bool(parts.hostname) and (parts.port or 0) >= 0  # a port that is none: half of a login
     except ValueError:
-        return f"{found[0].partition('://')[0]}://{GONE}"
-    login = f"{GONE}@" if "@" in parts.netloc else ""
-    if not host or "@" in parts.path:  # a slash within a password: what looks like a path belongs to it
-        return f"{parts.scheme}://{GONE}"
+        return f"{scheme}://{GONE}"
     path = "/".join(each if _is_plain(each) else GONE for each in parts.path.split("/"))
     rest = f"?{GONE}" if parts.query or parts.fragment else ""
-    return f"{parts.scheme}://{login}{host}{path}{rest}"
+    return f"{scheme}://{parts.netloc}{path}{rest}" if is_whole else f"{scheme}://{GONE}"
 
 
 def _is_plain(segment: str) -> bool:

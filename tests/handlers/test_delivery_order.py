@@ -16,12 +16,15 @@ from relayed import World
 from handlers import attempt
 from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
+from service import pausing
 from service.domain.delivery import DeliveryFailed, Publication, Published, Withdrawal
+from service.domain.people import Doer
 from service.domain.rates import Rate
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import Lane
 from service.ledger import deliveries, lanes, steps, withdrawals
 from service.ledger.reports import StepRow
+from service.ledger.tables import steps as table
 from service.pacing import Pacer
 from service.replaying import Redone, Replaying
 from service.withdrawing import NothingToWithdraw, Undone, Withdrawing
@@ -411,3 +414,34 @@ def test_what_was_published_is_recorded_though_the_ledger_was_away(
     world.run()
     assert went_to(place) == ["desk"]
     assert [each.outcome for each in world.attempts("story-1")][-1] == "done"
+
+
+def test_a_pause_reaches_a_delivery_that_its_worker_has_claimed_already(world: World, place: Place) -> None:
+    deliver_to(world, "blog")
+    world.relay.dispatcher.sweep()
+    blog = rows(world)["blog"].id
+    with world.relay.ledger.write() as tx:
+        lanes.pause(tx, Lane(StepKind.DELIVER, "blog"), "ada", world.clock())
+        tx.execute(sa.update(table).where(table.c.id == blog).values(state="queued"))
+    StepMachine(world.relay, HANDLERS).run(blog)
+    world.run_for(60)
+    waiting = rows(world)["blog"]
+    assert (went_to(place), waiting.state, waiting.attempts) == ([], "pending", 0)
+    assert pausing.resume(world.relay, "blog", Doer("ada"))
+    world.run()
+    assert went_to(place) == ["blog"]
+
+
+def test_a_pause_outlives_what_was_under_way(world: World, place: Place) -> None:
+    """The delivery that runs when somebody presses the button succeeds: that says nothing of the pause."""
+    deliver_to(world, "blog")
+
+    def publish(publication: Publication) -> Published:
+        assert pausing.pause(world.relay, publication.destination, Doer("ada"))
+        return Published()
+
+    place.publish_as = publish
+    world.run()
+    assert rows(world)["blog"].state == "done"
+    with world.relay.ledger.read() as tx:
+        assert lanes.read(tx, Lane(StepKind.DELIVER, "blog")).is_paused

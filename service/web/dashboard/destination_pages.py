@@ -39,10 +39,10 @@ class Place:
     test: SendTest | None
 
     def stand(self, now: datetime) -> str:
-        """One word: `good`, `open` (probing), `held` (it asked to wait), `off`."""
+        """One word: `works`, `open` (probing), `held` (it asked to wait), `off`."""
         if self.lane.circuit != Circuit.CLOSED:
             return str(self.lane.circuit.value)
-        return "held" if self.lane.not_before is not None and self.lane.not_before > now else "good"
+        return "held" if self.lane.not_before is not None and self.lane.not_before > now else "works"
 
 
 def add(page: Blueprint, relay: Relay) -> None:

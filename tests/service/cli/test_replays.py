@@ -93,3 +93,52 @@ def test_wrong_use(home, book, words):
     assert result.exit_code in (1, 2)
     assert result.stdout == ""
     assert "Error" in result.stderr
+
+
+def test_many_stories_are_looked_at_and_then_begun(home, book):
+    key = book.settled("story-1", {"shelf": StepState.DEAD})
+    book.settled("story-2", {"shelf": StepState.DONE})
+    looked = home.json("replay", "--from", "1d", "--state", "dead", "--dry-run")
+    assert (looked["total"], looked["replayed"], looked["skipped"]) == (1, 1, {})
+    assert looked["examples"] == [{"story": "story-1", "then": ["shelf"], "now": ["shelf"], "why_not": None}]
+    told = home.done("replay", "--from", "1d", "--state", "dead", "--dry-run")
+    assert "1 would be replayed" in told.stderr
+    assert "story-1" in told.stdout
+    assert home.steps(key)["deliver/shelf"].state == "dead"
+    begun = home.json("replay", "--from", "1d", "--state", "dead")
+    assert (begun["state"], begun["total"], begun["who"]) == ("running", 1, "shell")
+    assert home.steps(key)["deliver/shelf"].state == "dead", "the scheduler does it"
+    assert (
+        "The scheduler works it off" in home.done("replay", "--from", "2026-01-01", "--state", "dead").stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "which story"),
+        (("story-1", "--state", "dead"), "which story"),
+        (("--state", "dead"), "--from and --state"),
+        (("--from", "1d"), "--from and --state"),
+        (("--from", "soon", "--state", "dead"), "no time"),
+        (("--from", "1h", "--to", "2h", "--state", "dead"), "before it begins"),
+        (
+            ("--from", "1h", "--state", "dead", "--destination", "shelf", "--destination", "attic"),
+            "one --destination",
+        ),
+        (("--from", "1h", "--state", "given_up", "--by", "finished"), "never finished"),
+    ],
+)
+def test_a_choice_of_many_that_makes_no_sense_is_wrong_use(home, words, said):
+    result = home.run("replay", *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_destination_that_somebody_paused_is_told(home, book, now):
+    book.settled("story-1", {"shelf": StepState.DEAD})
+    with home.ledger.write() as tx:
+        lanes.pause(tx, Lane(StepKind.DELIVER, "shelf"), "ada", now)
+    result = home.done("replay", "story-1")
+    assert "paused by ada" in result.stderr
+    assert "once somebody resumes it" in result.stderr

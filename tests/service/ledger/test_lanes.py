@@ -1,8 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
-from service.domain.states import Circuit, StepKind
+from service.domain.states import Circuit, Origin, StepKind, StoryState
 from service.domain.steps import Lane, Opens
-from service.ledger import Ledger, lanes
+from service.ledger import Ledger, lanes, steps, stories
+from service.ledger.stories import NewStory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SINK = Lane(StepKind.DELIVER, "sink")
@@ -85,3 +86,37 @@ def test_a_lane_opens_again_by_itself_when_its_settings_change(ledger: Ledger) -
         assert lanes.close_changed(tx, {SINK: "old"}, at(1)) == []
         assert lanes.close_changed(tx, {SINK: "new"}, at(1)) == [SINK]
         assert lanes.close_changed(tx, {SINK: "newer"}, at(2)) == []
+
+
+def test_what_a_person_pauses_only_a_person_resumes(ledger: Ledger) -> None:
+    opened(ledger)
+    with ledger.write() as tx:
+        assert lanes.pause(tx, SINK, "ada", at(1))
+        assert not lanes.pause(tx, SINK, "bob", at(2))
+        state = lanes.lock(tx, SINK)
+        assert (state.is_paused, state.message, state.opened_at) == (True, "paused by ada", at(1))
+        assert state.room(4, 0, at(9999)) == 0
+        # a delivery that was under way succeeds or fails, a probe answers, settings change, days go by
+        assert not lanes.close_circuit(tx, SINK, at(3))
+        assert lanes.close_changed(tx, {SINK: "other"}, at(3)) == []
+        assert not lanes.open_circuit(tx, SINK, DOWN, at(3), first_delay=30, fingerprint=None)
+        lanes.probe_failed(tx, state, at(3), 900)
+        assert not lanes.switch_off(tx, SINK)
+        assert lanes.expired([lanes.lock(tx, SINK)], at(10**6), 60) == []
+        assert lanes.lock(tx, SINK) == state
+        assert lanes.resume(tx, SINK, at(4))
+        assert not lanes.resume(tx, SINK, at(5))
+        assert (lanes.read(tx, SINK).circuit, lanes.read(tx, SINK).closed_at) == (Circuit.CLOSED, at(4))
+
+
+def test_pausing_puts_back_what_is_queued_there_alone(ledger: Ledger) -> None:
+    other = Lane(StepKind.DELIVER, "other")
+    with ledger.write() as tx:
+        story = stories.add(tx, NewStory("sub-1", Origin.TRACKED, StoryState.SETTLING), NOON)
+        steps.add(tx, [steps.NewStep(lane, story) for lane in (SINK, other)], NOON)
+        for lane in (SINK, other):
+            assert len(steps.take_due(tx, lane, 1, NOON)) == 1
+    with ledger.write() as tx:
+        lanes.pause(tx, SINK, "ada", NOON)
+        assert [steps.busy(tx, lane) for lane in (SINK, other)] == [0, 1]
+        assert steps.due_lanes(tx, NOON) == [SINK], "due still: it goes on the moment it is resumed"

@@ -58,7 +58,7 @@ def test_a_bulk_replay_is_begun_worked_off_and_told(signed_in: SignIn, world: Wo
     assert BulkReplaying(relay.ledger, relay.settings, relay.configuration, relay.now).advance() == 3
     page = client.get(f"{address}/live").text
     assert "3 of 3 seen to" in page
-    assert "deliver/shelf: repeated" in page
+    assert "shelf again" in page
     assert "hx-trigger" not in page, "what has ended is not asked for again"
     with relay.ledger.read() as tx:
         deeds = [(deed.who, deed.action, deed.about) for _, deed in people.deeds(tx, 1)]
