@@ -31,6 +31,14 @@ TWIN_WINDOW = timedelta(hours=1)
 LONGEST_MESSAGE = 2000
 
 
+class AlreadySubmitted(Exception):
+    """The very form, or call, was sent before: it is one story."""
+
+    def __init__(self, submission_id: str) -> None:
+        super().__init__(f"this was submitted already, as {submission_id}")
+        self.submission_id = submission_id
+
+
 class AlreadyAsked(Exception):
     """The same request was sent before and its answer never came; it may be running and costing credits."""
 
@@ -101,15 +109,17 @@ class Submission:
         labels: Mapping[str, str] | None = None,
         again: bool = False,
         by: Doer | None = None,
+        submission_id: str | None = None,
     ) -> Submitted:
-        """Submits one story. `by`: who wants it, for the audit log.
+        """Submits one story. `by`: who wants it, for the audit log. `submission_id`: drawn by the caller with
+        `new_submission_id`, so that what is sent twice is one story; it raises AlreadySubmitted then.
 
         Raises AlreadyAsked, and StoryApiError when the API refused it: the row then says `cancelled` and why.
         A call whose answer never came is no error: the story is `unconfirmed`. SubmissionInterrupted when the
         client's `stop` ended the call, which leaves it `unconfirmed`, or `cancelled` when it was not sent.
         LedgerDown after the answer came leaves the story's id in the log.
         """
-        submission_id = new_submission_id()
+        submission_id = submission_id or new_submission_id()
         webhook_url = self.urls.for_submission(submission_id)  # first: it fails where no key is set
         price = estimate(request).credits
         key = self._write(request, submission_id, price, route, labels or {}, again=again, by=by)
@@ -194,14 +204,14 @@ class Submission:
         )
         with self.ledger.write() as tx:
             twin = None if again else stories.unanswered_twin(tx, digest, now - TWIN_WINDOW)
-            if twin is not None:
+            if twin is not None and twin.submission_id != submission_id:
                 raise AlreadyAsked(twin.submission_id)
             key = stories.add(tx, new, now)
-            if key is not None and self.beside is not None:
+            if key is None:
+                raise AlreadySubmitted(submission_id)
+            if self.beside is not None:
                 self.beside(tx, key)
             people.note_deed(tx, by, now, "submit", submission_id, f"{request.kind}, about {price} credits")
-        if key is None:
-            raise RuntimeError(f"submission id {submission_id} was drawn twice")
         return key
 
     def _record_answer(self, key: int, story: Story) -> StoryRow:

@@ -1,7 +1,6 @@
 """`submit` and `estimate`: what a video is to be, what it costs, and the call that asks for it."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from service.cli.request_options import read_request, request_arguments
 from service.cli.session import known_route, open_session, quiet_log
 from service.domain.people import SHELL
 from service.domain.states import StoryState
-from service.domain.stories import text as printable
+from service.domain.stories import read_label
 from service.settings import SettingsError, load_settings
 from service.story_api import RATES, AnyVideoRequest, Estimate
 from service.story_api import estimate as price
@@ -27,18 +26,18 @@ storyrelay submit url https://example.com/article --route all
 storyrelay submit images https://example.com/1.jpg https://example.com/2.jpg
 storyrelay submit --file story.json --kind idea
 """
-_LABEL = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,39})=(.{1,200})", re.DOTALL)
 
 
 def _labels(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     labels: dict[str, str] = {}
     for each in given:
-        parts = _LABEL.fullmatch(each)
-        if parts is None or not parts[2].isprintable():
-            raise click.BadParameter(f"{printable(each, 60)!r}: write NAME=VALUE, such as team=brand")
-        if parts[1] in labels:
-            raise click.BadParameter(f"{parts[1]!r} is given twice")
-        labels[parts[1]] = parts[2]
+        try:
+            name, value = read_label(each)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+        if name in labels:
+            raise click.BadParameter(f"{name!r} is given twice")
+        labels[name] = value
     return labels
 
 

@@ -1,11 +1,14 @@
 """Facts about a story that need no ledger and no network."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 FINISHED_CLAIMS = frozenset({"success", "fail"})
 """Statuses by which a webhook says that nothing more will change (Story API, V1 webhook)."""
+
+_LABEL = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,39})=(.{1,200})", re.DOTALL)
 
 
 def video_identity(url: str) -> str:
@@ -31,3 +34,11 @@ def text(value: Any, longest: int) -> str:
     line = " ".join(str(value).split())
     clean = line if line.isprintable() else "".join(char for char in line if char.isprintable())
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def read_label(written: str) -> tuple[str, str]:
+    """A label's name and value, written NAME=VALUE. Raises ValueError, which says how one is written."""
+    parts = _LABEL.fullmatch(written.strip())
+    if parts is None or not parts[2].isprintable():
+        raise ValueError(f"{text(written, 60)!r}: write NAME=VALUE, such as team=brand")
+    return parts[1], parts[2]

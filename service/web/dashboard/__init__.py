@@ -13,6 +13,7 @@ from service.web.dashboard import (
     route_page,
     sign_in_pages,
     story_deeds,
+    story_new,
     story_page,
     token_pages,
 )
@@ -35,6 +36,7 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     bulk_pages.add(page, relay)
     story_page.add(page, relay)
     story_deeds.add(page, relay)
+    story_new.add(page, relay)
     token_pages.add(page, relay)
     api_docs_page.add(page)
     app.register_blueprint(page)

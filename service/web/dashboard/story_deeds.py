@@ -49,7 +49,7 @@ class _StoryDeeds:
             acted = self._actions().adopt(request.form.get("id", ""), request.form.get("route") or None)
         except ActionRefused as refused:
             flash(sentence(refused), "problem")
-            return redirect(url_for("dashboard.overview"))
+            return redirect(url_for("dashboard.story_new"))
         return self._told(acted)
 
     @needs(Role.OPERATOR)

@@ -182,8 +182,8 @@ def _what(attempt: AttemptRow, step: StepRow) -> str:
 
 def _deed(number: int, deed: Deed) -> Line:
     what = "deletion at the Story API" if deed.action == "delete_at_api" else deed.action
-    text = f"{deed.who}: {what}" + (f" ({deed.detail})" if deed.detail else "")
-    return Line(f"deed-{number}", deed.at, "Person", text=text)
+    told = f"{what[:1].upper()}{what[1:]}" + (f": {deed.detail}" if deed.detail else "")
+    return Line(f"deed-{number}", deed.at, f"By {deed.who}", text=told)
 
 
 def _merged(lines: Sequence[Line]) -> Iterator[Line]:

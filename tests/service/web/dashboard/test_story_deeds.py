@@ -63,7 +63,7 @@ def test_the_story_api_is_asked_at_once(told: Told, operator: FlaskClient, world
     assert "asked at once" in press(operator, "fetch").text
     assert due(world) == ["fetch"]
     assert deeds(world) == [("the-operator", "fetch")]
-    assert "the-operator: fetch" in operator.get("/stories/story-1").text
+    assert "By the-operator" in operator.get("/stories/story-1").text
 
 
 def test_a_story_is_replayed_to_all_or_to_one(told: Told, operator: FlaskClient, world: World) -> None:
