@@ -33,8 +33,9 @@ _TOLD = {
 def withdraw(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
     """Take a story back from where it was published.
 
-    Each destination that has it, or each that is named, is asked to delete or unpublish it; a delivery that has
-    not begun is cancelled. A later video of the story does not go there either, until `replay` publishes it again.
+    Each destination that has it, or each that is named, is asked to delete or unpublish it; a delivery that never
+    reached its place is cancelled, and a story that is still on its way does not go there. A later video of the
+    story does not go there either, until `replay` publishes it again.
     ID is the story's or the submission's, or a beginning of it that is the only one.
     """
     relay = open_session()

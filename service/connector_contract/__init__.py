@@ -7,8 +7,12 @@ In a module of tests (pytest collects a subclass whose name starts with Test):
         def place(self) -> Iterator[Place]: ...
 
 `place` reaches a real place, or a stand-in that is checked against the official client. Kills happen in a child
-process that dies by SIGKILL at a boundary between two remote calls; what it saved until then is kept in a file, as
-the ledger keeps it.
+process that dies by SIGKILL at a boundary between two remote calls, of a publication and of a withdrawal; what it
+saved until then is kept in a file, as the ledger keeps it.
+
+A place that can't be looked at (`once = False`) remembers by `publication.save` what took effect there. Its connector
+does both within `publication.unbroken()`, so that a worker that is stopped just then does not post a second time.
+Fields of a publication that the contract does not set have the defaults of a trial: nothing interrupts, nobody counts.
 """
 
 from service.connector_contract.contract import HOSTILE, ConnectorContract, Place, Seen

@@ -122,9 +122,24 @@ class ConnectorContract:
         for kind in ("killed before", "killed after"):
             for at in range(1, count + 1):
                 story = new_story(tmp_path, title=f"{kind} call {at}")
-                assert _killed(place, story, Faults(at, kind)), f"call {at} of {count} was not reached"
+                publish = place.connector(Faults(at, kind)).publish
+                assert _killed(partial(publish, story.publication())), f"call {at} of {count} was not reached"
                 _publish(place, story)
                 self.stands_once(place, story)
+
+    def test_killed_at_every_boundary_of_a_withdrawal(self, place: Place, tmp_path: Path) -> None:
+        """However a worker dies while it takes a story back, the next one finds what is left of it."""
+        if not self.withdraws:
+            return
+        count = _calls_of_a_withdrawal(place, new_story(tmp_path))
+        for kind in ("killed before", "killed after"):
+            for at in range(1, count + 1):
+                story = new_story(tmp_path, title=f"withdrawal {kind} call {at}")
+                _publish(place, story)
+                withdraw = place.connector(Faults(at, kind)).withdraw
+                assert _killed(partial(withdraw, story.withdrawal())), f"call {at} of {count} was not reached"
+                place.connector(Faults()).withdraw(story.withdrawal())
+                assert list(place.seen(story.key)) == [], f"{kind} call {at} of {count}"
 
     def test_answers_lost_at_every_boundary(self, place: Place, tmp_path: Path) -> None:
         """After a call whose effect is unknown the connector looks before it creates."""
@@ -224,12 +239,21 @@ def _failure(act: Callable[[], object]) -> DeliveryFailed | None:
     return None
 
 
-def _killed(place: Place, story: Story, faults: Faults) -> bool:
-    """Publishes in a child process; says whether that was killed at the boundary."""
+def _calls_of_a_withdrawal(place: Place, story: Story) -> int:
+    """How many remote calls it takes to take a story back."""
+    _publish(place, story)
+    faults = Faults()
+    place.connector(faults).withdraw(story.withdrawal())
+    assert faults.calls > 0, "no call passed the faults: nothing would be tested"
+    return faults.calls
+
+
+def _killed(act: Callable[[], object]) -> bool:
+    """Acts in a child process; says whether that was killed at the boundary."""
     pid = os.fork()
     if pid == 0:
         try:
-            place.connector(faults).publish(story.publication())
+            act()
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
