@@ -15,6 +15,7 @@ import structlog
 from service.domain.steps import ClaimedStep, LeaseLost, Record, Released, StepFailed
 from service.ledger import LedgerDown, steps, stories
 from service.ledger.stories import StoryRow
+from service.outbound_http import is_within_curl
 from service.wiring import Relay
 
 log = structlog.get_logger()
@@ -163,6 +164,8 @@ class Attempt:
             self._early(number, frame)
         if number == signal.SIGTERM and self._pending is None:
             self._pending = _told_to_stop()
+        if is_within_curl():
+            return  # curl asks for `stop_reason` itself; what is raised here would be printed and dropped
         if self._interruptible and self._pending is not None and not self._unbroken:
             self._interruptible = False  # raise once; a second signal must not cut the clean-up short
             raise self._pending

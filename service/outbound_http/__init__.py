@@ -24,6 +24,7 @@ from service.outbound_http.headers import Headers
 from service.outbound_http.messages import Body, FileBody, JoinedBody, Request, Response
 from service.outbound_http.multipart import FormField, FormFile, multipart
 from service.outbound_http.part_file import PartFile
+from service.outbound_http.within_curl import is_within_curl
 
 __all__ = [
     "AddressGuard",
@@ -54,5 +55,6 @@ __all__ = [
     "TooLarge",
     "TooManyRedirects",
     "TooSlow",
+    "is_within_curl",
     "multipart",
 ]

@@ -13,6 +13,7 @@ from service.outbound_http.call import Call, Enough, Receiver, Terms
 from service.outbound_http.callbacks import Callbacks
 from service.outbound_http.errors import AddressRefused, BadUrl, Incomplete, Interrupted, NoAnswer, NotSent
 from service.outbound_http.plain_text import plain
+from service.outbound_http.within_curl import marked
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2
 _SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS, for which pycurl has no name
@@ -49,6 +50,8 @@ def _perform(curl: pycurl.Curl, call: Call, terms: Terms, callbacks: Callbacks) 
             body = stack.enter_context(open_body(call.body))
             callbacks.install_body(curl, body)
             _set_body(curl, body)
+        if terms.stop is not None:
+            stack.enter_context(marked())
         try:
             curl.perform()
         except pycurl.error as error:

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -14,6 +15,7 @@ from service.domain.states import Circuit, StepKind, StepState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, StepFailed
 from service.ledger import lanes, notices, steps
 from service.ledger.tables import steps as table
+from service.outbound_http import HttpClient, Request
 from service.wiring import Relay
 
 SINK = Lane(StepKind.DELIVER, "sink")
@@ -219,6 +221,34 @@ def test_a_transfer_is_told_why_it_has_to_stop(world: World) -> None:
     run(world, step, work)
     assert said == [None, "the worker was told to stop"]
     assert row(world, step).state == "queued"
+
+
+def test_a_transfer_is_ended_without_a_word_on_stderr(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (step,) = add(world)
+
+    def work(_relay: Relay, _step: ClaimedStep, attempt: Attempt) -> Done:
+        with socket.create_server(("127.0.0.1", 0)) as server, HttpClient(stop=attempt.stop_reason) as http:
+
+            def tell() -> None:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1000)
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    connection.recv(1000)  # until the transfer is given up
+
+            teller = threading.Thread(target=tell)
+            teller.start()
+            try:
+                http.send(Request("GET", f"http://127.0.0.1:{server.getsockname()[1]}/", timeout=60))
+            finally:
+                teller.join()
+        raise AssertionError("it was not ended")
+
+    run(world, step, work)
+    assert row(world, step).state == "queued"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_what_was_done_before_the_worker_was_told_to_stop_is_recorded(world: World) -> None:
