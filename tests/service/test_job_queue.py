@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from handlers import worker
 from service import embedded_queue
 from service.domain.states import StepKind
-from service.job_queue import RUN_STEP, JobQueue, QueueDown, fast_connection, patient_connection
+from service.job_queue import RUN_STEP, SEND_TEST, JobQueue, QueueDown, fast_connection, patient_connection
 
 
 @pytest.fixture
@@ -30,6 +30,13 @@ def test_a_job_is_a_steps_key_and_nothing_else(queue: JobQueue) -> None:
     assert (job.func_name, list(job.args), job.kwargs) == (RUN_STEP, [7], {})
     assert (job.timeout, job.result_ttl, job.retries_left) == (-1, 0, None)
     assert job.func is worker.run_step
+
+
+def test_the_job_of_a_test_is_its_key_and_waits_behind_notices(queue: JobQueue) -> None:
+    queue.enqueue_test(9)
+    (job,) = jobs(queue, StepKind.NOTIFY)
+    assert (job.func_name, list(job.args)) == (SEND_TEST, [9])
+    assert job.func is worker.run_send_test
 
 
 def test_only_workers_that_live_count(queue: JobQueue) -> None:
