@@ -12,6 +12,7 @@ from types import FrameType
 import sqlalchemy as sa
 import structlog
 
+from service import tracing
 from service.domain.steps import ClaimedStep, LeaseLost, Record, Released, StepFailed
 from service.ledger import LedgerDown, steps, stories
 from service.ledger.stories import StoryRow
@@ -119,6 +120,7 @@ class Attempt:
         if row is None:
             raise StepFailed("its story is gone from the ledger", permanent=True)
         structlog.contextvars.bind_contextvars(story=row.name)
+        tracing.note(**{"storyrelay.story": row.name})
         return row
 
     def stop_reason(self) -> str | None:

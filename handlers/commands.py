@@ -3,7 +3,7 @@
 import click
 
 from handlers.worker import WorkerPool, process_relay, worker_counts
-from service import VERSION
+from service import VERSION, tracing
 from service.domain.states import StepKind
 from service.observability import configure_logging, configure_sentry
 
@@ -19,6 +19,7 @@ def worker(queue: str | None) -> None:
     relay = process_relay()
     settings = relay.settings
     configure_logging(settings.log_format, settings.log_level, "worker")
-    configure_sentry(settings.sentry_dsn, VERSION, "worker")
+    configure_sentry(settings.sentry_dsn, VERSION, "worker", settings.sentry_environment)
+    tracing.configure_tracing("worker", VERSION)
     only = StepKind(queue) if queue else None
     WorkerPool(settings, settings.redis_url or "", worker_counts(settings, only)).run()

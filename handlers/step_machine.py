@@ -1,16 +1,17 @@
 """Runs one step: claim, work, and one transaction that says how it ended and what follows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import sentry_sdk
 import sqlalchemy as sa
 import structlog
 
 from handlers.attempt import Attempt, while_down
+from service import tracing
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.schedules import circuit_should_open, retry_delay
 from service.domain.states import Circuit, Outcome, StepKind, StepState
@@ -52,7 +53,8 @@ class StepMachine:
             log.debug("step.stale_job", step=step_id)
             return
         try:
-            self._work(step)
+            with _followed(step):
+                self._work(step)
         except LeaseLost:
             log.warning("step.lease_lost", step=step.id, lane=str(step.lane), generation=step.generation)
         finally:
@@ -74,8 +76,7 @@ class StepMachine:
             log.warning("ledger.down", step=step.id, error=type(error).__name__)
             self._release(step, "the ledger did not answer")
         except Exception as bug:
-            sentry_sdk.capture_exception(bug)
-            log.exception("step.mistake", step=step.id, lane=str(step.lane))
+            log.exception("step.mistake", **_facts(step))  # errors of the log go to Sentry
             self._fail(step, StepFailed(f"a mistake in Storyrelay: {type(bug).__name__}: {redact(str(bug))}"))
         else:
             self._record_surely(step, answer)
@@ -161,8 +162,7 @@ class StepMachine:
         if not over:  # a person wants the contrary by now, so that nobody is to be told
             log.warning("step.turned", **_facts(step), error=message)
             return
-        sentry_sdk.capture_message(f"{step.lane} gave up: {message}", level="error")
-        log.error("step.dead", **_facts(step), error=message)
+        log.error("step.dead", **_facts(step), error=message)  # once, and so to Sentry
 
     def _opened(self, step: ClaimedStep, failure: StepFailed, now: datetime) -> bool:
         """Applies what the failure means for the whole lane; says whether its circuit was open before."""
@@ -228,6 +228,20 @@ class StepMachine:
             )
             if lane.kind not in _UNTOLD:
                 notices.add(tx, trouble, self.relay.configuration.notices, now)
+
+
+@contextmanager
+def _followed(step: ClaimedStep) -> Iterator[None]:
+    """Names in the log, and in its trace, the request that the step follows from."""
+    about: dict[str, str | int] = {
+        "storyrelay.step": step.id,
+        "storyrelay.destination": step.lane.destination,
+        "storyrelay.try": step.attempts,
+    }
+    with tracing.following(step.trace, str(step.lane.kind), tracing.SpanKind.CONSUMER, about) as request_id:
+        named = {"request_id": request_id} if request_id else {}
+        with structlog.contextvars.bound_contextvars(**named):
+            yield
 
 
 def _lane_title(lane: Lane) -> str:

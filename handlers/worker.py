@@ -20,9 +20,10 @@ from rq.serializers import JSONSerializer
 from handlers import deliver, download, fetch, notify, progress
 from handlers.attempt import EarlyStop
 from handlers.step_machine import Handler, StepMachine
-from service import send_testing
+from service import send_testing, tracing
 from service.domain.states import StepKind
 from service.job_queue import patient_connection
+from service.ledger import LedgerDown, stories
 from service.processes import SignalInbox, die_with_parent
 from service.settings import Settings
 from service.wiring import Relay, open_relay
@@ -57,6 +58,7 @@ def run_step(step_id: int) -> None:
     try:
         StepMachine(process_relay(), HANDLERS).run(step_id)
     finally:
+        tracing.flush()
         sentry_sdk.flush(2)  # the work horse leaves by _exit, which would drop what is still unsent
 
 
@@ -115,9 +117,22 @@ class StepWorker(Worker):
 
 def _report_killed(job: Job, pid: int, status: int, _usage: Any) -> None:
     # nothing in the killed process can tell: no exception, no Sentry, only its parent sees it
-    facts = {"step": job.args[0] if job.args else None, "pid": pid, "status": status}
-    log.error("step.horse_killed", **facts)
-    sentry_sdk.capture_message(f"a work horse was killed: {facts}", level="error")
+    step = job.args[0] if job.args else None
+    log.error("step.horse_killed", step=step, pid=pid, status=status, story=_story_of(step))
+
+
+def _story_of(step: int | None) -> str | None:
+    """The story that people know the step by; the ledger's connection is not kept over the next fork."""
+    ledger = process_relay().ledger
+    try:
+        with ledger.read() as tx:
+            row = stories.of_step(tx, step) if step is not None else None
+    except LedgerDown as error:
+        log.warning("ledger.down", error=type(error).__name__)
+        return None
+    finally:
+        ledger.close()
+    return None if row is None else row.name
 
 
 @dataclass

@@ -36,6 +36,8 @@ class Delivery:
     body: bytes
     content_type: str
     remote: str
+    trace: str | None = None
+    """The request's id, and where it is in its trace; see `service.tracing`."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,12 @@ class Intake:
             _make_known(tx, arrivals)
             held = _hold(tx, arrivals)
             kept = [_judge(tx, held, arrival) for arrival in arrivals]
-            webhooks.record(tx, kept, list(held.changed.values()), now)
+            traces = {
+                receipt.story: arrival.delivery.trace
+                for receipt, arrival in zip(kept, arrivals, strict=True)
+                if receipt.story is not None
+            }
+            webhooks.record(tx, kept, list(held.changed.values()), now, traces)
         return [receipt.verdict for receipt in kept]
 
 
@@ -205,6 +212,7 @@ def _receipt(arrival: Arrival, verdict: Verdict, story: int | None) -> Receipt:
         claimed_id=hint.story_id if hint else None,
         claimed_status=hint.status if hint else None,
         story=story,
+        request_id=(delivery.trace or "").partition(" ")[0],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 import sentry_sdk
 import structlog
+from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.transport import Transport
 from sentry_sdk.types import Event, Hint
 from structlog.typing import EventDict, WrappedLogger
@@ -21,6 +22,7 @@ LogFormat = Literal["text", "json"]
 _LONGEST_VALUE = 2_000
 _LONGEST_TRACE = 20_000
 _FIRST = ("timestamp", "level", "process", "logger", "event")
+_TAGS = ("story", "step", "lane", "request_id")
 _TRACES = ("exception", "stack")
 
 
@@ -65,7 +67,12 @@ def logging_tree(log_format: LogFormat, level: str, process: str) -> dict[str, A
 
 
 def configure_sentry(
-    dsn: str | None, release: str, process: str, *, transport: type[Transport] | None = None
+    dsn: str | None,
+    release: str,
+    process: str,
+    environment: str = "production",
+    *,
+    transport: type[Transport] | None = None,
 ) -> None:
     """Reports errors to Sentry, without bodies, local variables and people's data; nothing without a DSN.
 
@@ -76,6 +83,7 @@ def configure_sentry(
     sentry_sdk.init(
         dsn=dsn,
         release=release,
+        environment=environment,
         transport=transport,
         send_default_pii=False,
         include_local_variables=False,
@@ -84,6 +92,8 @@ def configure_sentry(
         before_send=before_send,
         before_breadcrumb=_before_breadcrumb,
     )
+    ignore_logger("opentelemetry")  # a collector that is down is no news for each batch of spans
+    ignore_logger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     sentry_sdk.set_tag("process", process)
 
 
@@ -92,9 +102,26 @@ def before_send(event: Event, hint: Hint) -> Event:
     record = hint.get("log_record")
     if isinstance(record, logging.LogRecord) and isinstance(record.msg, Mapping):
         fields = {name: value for name, value in record.msg.items() if name != "exc_info"}
-        event["logentry"] = {"message": str(fields.pop("event", "")), "params": []}
+        event["logentry"] = {"message": _headline(fields), "params": []}
         event["extra"] = {**event.get("extra", {}), **fields}
+        _tag(event, fields)
+        if "lane" in fields:  # or trouble at all places would be one issue
+            event["fingerprint"] = ["{{ default }}", str(fields["lane"])]
+    _tag(event, structlog.contextvars.get_contextvars())
     return cast("Event", redact_tree(event))
+
+
+def _headline(fields: dict[str, Any]) -> str:
+    """What a report is called: `step.dead deliver/team: it said no`."""
+    name = str(fields.pop("event", ""))
+    about = f" {fields['lane']}" if "lane" in fields else ""
+    return f"{name}{about}: {fields['error']}" if "lane" in fields and "error" in fields else name + about
+
+
+def _tag(event: Event, fields: Mapping[str, Any]) -> None:
+    tags = {name: str(fields[name])[:200] for name in _TAGS if fields.get(name) is not None}
+    if tags:
+        event["tags"] = {**tags, **cast("dict[str, str]", event.get("tags", {}))}
 
 
 def _before_breadcrumb(crumb: dict[str, Any], hint: Hint) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def scheduler() -> None:
     relay = open_relay()
     settings = relay.settings
     configure_logging(settings.log_format, settings.log_level, "scheduler")
-    configure_sentry(settings.sentry_dsn, VERSION, "scheduler")
+    configure_sentry(settings.sentry_dsn, VERSION, "scheduler", settings.sentry_environment)
     with contextlib.suppress(*LedgerDown):  # the loop waits for it
         check_ledger(settings)
     stopped = threading.Event()

@@ -40,6 +40,7 @@ class ClaimedStep:
     instead_of: str | None = None
     asked_at: datetime | None = None
     begun_at: datetime | None = None
+    trace: str | None = None
 
     @property
     def wanted_at(self) -> datetime:

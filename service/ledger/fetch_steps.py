@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from service import tracing
 from service.domain.states import ENDED_STEPS, StepKind, StepState
 from service.ledger.tables import steps
 
@@ -20,7 +21,10 @@ def ask(tx: sa.Connection, story: int, at: datetime, now: datetime, *, poll: boo
 
     A running fetch is marked, so that it runs again: what it asked may have been before the hint.
     """
-    tx.execute(_ASK[tx.dialect.name, poll], {"story": story, "next_at": at, "created_at": now})
+    tx.execute(
+        _ASK[tx.dialect.name, poll],
+        {"story": story, "next_at": at, "created_at": now, "trace": tracing.current()},
+    )
 
 
 def or_again(made: Any, *, poll: bool = False) -> Any:
@@ -40,6 +44,9 @@ def or_again(made: Any, *, poll: bool = False) -> Any:
             "next_at": sa.case((ended, at), (waiting, sooner), else_=steps.c.next_at),
             "attempts": sa.case((ended, zero), else_=steps.c.attempts),
             "waits": steps.c.waits if poll else sa.case((ended, zero), else_=steps.c.waits),
+            "trace": sa.case(
+                (ended, made.excluded.trace), else_=sa.func.coalesce(made.excluded.trace, steps.c.trace)
+            ),
             "ended_at": sa.case((ended, none), else_=steps.c.ended_at),
         },
     )
@@ -58,7 +65,7 @@ NEW: Mapping[str, sa.ColumnElement[Any]] = {
 }
 """What all new fetch steps have in common."""
 
-_VALUES = {**NEW, **{name: sa.bindparam(name) for name in ("story", "next_at", "created_at")}}
+_VALUES = {**NEW, **{name: sa.bindparam(name) for name in ("story", "next_at", "created_at", "trace")}}
 _ASK = {
     (name, poll): or_again(make(steps).values(_VALUES), poll=poll)
     for name, make in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))

@@ -24,6 +24,7 @@ class Receipt:
     claimed_id: str | None = None
     claimed_status: str | None = None
     story: int | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class ReceiptRow:
     claimed_status: str | None
     content_type: str
     remote: str
+    request_id: str
     body: bytes
     received_at: datetime
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service import tracing
 from service.domain.states import ENDED_STEPS, Intent, Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane, LeaseLost
 from service.ledger.engine import insert
@@ -49,6 +50,7 @@ def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
                 state=StepState.PENDING,
                 next_at=now,
                 created_at=now,
+                trace=tracing.current(),
             )
             .on_conflict_do_nothing()
         )
@@ -372,4 +374,5 @@ def _claimed(row: Any) -> ClaimedStep:
         instead_of=row.instead_of,
         asked_at=row.asked_at,
         begun_at=row.begun_at,
+        trace=row.trace,
     )

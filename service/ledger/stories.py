@@ -158,6 +158,12 @@ def read(tx: sa.Connection, key: int) -> StoryRow | None:
     return _maybe(tx.execute(sa.select(stories).where(stories.c.id == key)).one_or_none())
 
 
+def of_step(tx: sa.Connection, step: int) -> StoryRow | None:
+    """The story that a step belongs to."""
+    query = sa.select(stories).join(steps, steps.c.story == stories.c.id).where(steps.c.id == step)
+    return _maybe(tx.execute(query).one_or_none())
+
+
 def find(tx: sa.Connection, story_id: str) -> StoryRow | None:
     """The story of that Story API id."""
     return _maybe(tx.execute(sa.select(stories).where(stories.c.story_id == story_id)).one_or_none())

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,8 +50,17 @@ def is_known(tx: sa.Connection, story_id: str) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(stories.c.story_id == story_id))).scalar_one())
 
 
-def record(tx: sa.Connection, kept: Sequence[Receipt], changed: Sequence[Told], now: datetime) -> None:
-    """Keeps the receipts, writes what changed about the stories that are held, and makes their fetches due."""
+def record(
+    tx: sa.Connection,
+    kept: Sequence[Receipt],
+    changed: Sequence[Told],
+    now: datetime,
+    traces: Mapping[int, str | None] = MappingProxyType({}),
+) -> None:
+    """Keeps the receipts, writes what changed about the stories that are held, and makes their fetches due.
+
+    `traces`: by story, the request that its fetch follows from.
+    """
     receipts.add(tx, [receipt for receipt in kept if receipt.verdict == Verdict.MALFORMED])
     whole = [receipt for receipt in kept if receipt.verdict != Verdict.MALFORMED]
     if not whole:
@@ -59,7 +69,12 @@ def record(tx: sa.Connection, kept: Sequence[Receipt], changed: Sequence[Told], 
     parameters = {
         "kept": _json([vars(receipt) for receipt in whole]),
         "changed": _json([vars(story) | {"updated_at": now} for story in changed]),
-        "asked": _json([{"story": story, "next_at": now, "created_at": now} for story in asked]),
+        "asked": _json(
+            [
+                {"story": story, "next_at": now, "created_at": now, "trace": traces.get(story)}
+                for story in asked
+            ]
+        ),
     }
     for statement in _STATEMENTS[tx.dialect.name].record:
         tx.execute(statement, parameters)
@@ -136,7 +151,10 @@ def _note(rows: _Rows) -> Any:
 
 
 def _ask(make: Callable[..., Any], rows: _Rows) -> Any:
-    asked = {**fetch_steps.NEW, **rows("asked", steps.c.story, steps.c.next_at, steps.c.created_at)}
+    asked = {
+        **fetch_steps.NEW,
+        **rows("asked", steps.c.story, steps.c.next_at, steps.c.created_at, steps.c.trace),
+    }
     # "true", for SQLite would read ON CONFLICT as the condition of a join
     return fetch_steps.or_again(
         make(steps).from_select(list(asked), sa.select(*asked.values()).where(sa.true()))

@@ -3,12 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
 import certifi
 
+from service import tracing
 from service.outbound_http.address_guard import AddressGuard
 from service.outbound_http.answer_head import Head
 from service.outbound_http.body_source import body_size
@@ -57,9 +59,10 @@ class HttpClient:
         """
         url = self._exchange.url(request.url)
         answer = _Answer(request.max_answer_bytes, url)
-        head, last = self._exchange.follow(
-            _call(request, url, self._watch(request)), answer, request.redirects
-        )
+        call = _call(request, url, self._watch(request))
+        with _spanned(request.method, url) as span:
+            head, last = self._exchange.follow(call, answer, request.redirects)
+            span.set_attribute("http.response.status_code", head.status)
         return Response(head.status, head.headers, bytes(answer.body), last.text)
 
     def download(
@@ -71,7 +74,8 @@ class HttpClient:
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Downloaded:
         """Gets a file into `part`, going on where an earlier try ended; see `download.download`."""
-        return download(self._exchange, url, part, limits, headers or {}, progress)
+        with tracing.span("GET (download)", tracing.SpanKind.CLIENT, **{"http.request.method": "GET"}):
+            return download(self._exchange, url, part, limits, headers or {}, progress)
 
     def _watch(self, request: Request) -> Progress:
         """Tells the client's and the request's own of the body's bytes."""
@@ -99,6 +103,12 @@ class HttpClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _spanned(method: str, url: Url) -> AbstractContextManager[tracing.Span]:
+    """A span around the call; its path and query may hold secrets, so only the host is named."""
+    about = {"http.request.method": method, "server.address": url.host}
+    return tracing.span(method, tracing.SpanKind.CLIENT, **about)
 
 
 class _Answer:

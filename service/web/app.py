@@ -1,12 +1,12 @@
 """The Flask application, made by a factory from one relay."""
 
 import structlog
-from flask import Response, jsonify, request
+from flask import Response, g, jsonify, request
 from flask_openapi.openapi import OpenAPI
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service import VERSION
+from service import VERSION, tracing
 from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
 from service.web import health, media, metrics, webhooks
@@ -30,7 +30,8 @@ def create_app(relay: Relay | None = None) -> OpenAPI:
         relay = open_relay(queue_timeout=QUEUE_TIMEOUT)
         settings = relay.settings
         configure_logging(settings.log_format, settings.log_level, "web")
-        configure_sentry(settings.sentry_dsn, VERSION, "web")
+        configure_sentry(settings.sentry_dsn, VERSION, "web", settings.sentry_environment)
+        tracing.configure_tracing("web", VERSION)
     app = OpenAPI(
         "storyrelay",
         static_folder=None,
@@ -41,6 +42,8 @@ def create_app(relay: Relay | None = None) -> OpenAPI:
         validation_error_callback=problems.of_validation,
     )
     app.extensions["storyrelay"] = relay
+    app.before_request(_name_request)
+    app.after_request(_tell_name)
     app.register_blueprint(webhooks.blueprint(relay))
     app.register_blueprint(media.blueprint(relay))
     app.register_blueprint(health.blueprint(relay))
@@ -55,6 +58,19 @@ def create_app(relay: Relay | None = None) -> OpenAPI:
         hops = relay.settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
+
+
+def _name_request() -> None:
+    """Gives the request an id, which the log of all that comes of it has; the one that it brings, where sane."""
+    g.request_id = tracing.request_id(request.headers.get("X-Request-Id"))
+    tracing.name_request(g.request_id)
+    structlog.contextvars.clear_contextvars()  # of the request that the thread served before
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _tell_name(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:

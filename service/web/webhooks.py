@@ -3,13 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import structlog
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, abort, g, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from service import tracing
 from service.dispatching import Dispatcher
 from service.domain.states import StepKind, Verdict
 from service.domain.steps import Lane
@@ -30,6 +31,7 @@ LONGEST_PAUSE = 0.5
 """Seconds between two dispatches at most. Workers dispatch as well, whenever they end a step."""
 
 _TOKENS_KEPT = 10_000
+_NO_ATTRIBUTES: Mapping[str, str] = {}
 
 _ANSWERS = {verdict: json.dumps({"verdict": verdict}) + "\n" for verdict in Verdict}
 
@@ -56,13 +58,18 @@ def blueprint(relay: Relay) -> Blueprint:
             abort(HTTPStatus.NOT_FOUND, "no such webhook address")
         if not meter.admits(token):
             return jsonify(error="too many webhooks for this address"), 429, {"Retry-After": "1"}
-        delivery = Delivery(
-            token=known,
-            body=_body(longest),
-            content_type=request.headers.get("Content-Type", ""),
-            remote=request.remote_addr or "",
-        )
-        verdict = intake.receive(delivery)
+        body = _body(longest)
+        with tracing.following(g.request_id, "webhook", tracing.SpanKind.SERVER, _NO_ATTRIBUTES):
+            delivery = Delivery(
+                token=known,
+                body=body,
+                content_type=request.headers.get("Content-Type", ""),
+                remote=request.remote_addr or "",
+                trace=tracing.current(),
+            )
+            with tracing.span("intake"):
+                verdict = intake.receive(delivery)
+            tracing.note(verdict=verdict.value)
         if verdict == Verdict.MALFORMED:
             return jsonify(error="the body is not a JSON object", verdict=verdict), 400
         poker.poke()
