@@ -1,6 +1,6 @@
 """`replay`: does what ended, or went wrong, once more."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -17,6 +17,8 @@ from service.replaying import Redone, Replayed, Replaying
 from service.story_json import story_json
 from service.wiring import Relay
 
+Command = Callable[..., Any]
+
 _TOLD = {
     Redone.REPEATED: "due again",
     Redone.MADE: "due: the destination did not have it yet",
@@ -32,17 +34,16 @@ _WHAT = {
 }
 
 
+def destinations_option(told: str) -> Callable[[Command], Command]:
+    """The option that names destinations, as each command that acts on deliveries has it."""
+    return click.option("--destination", "destinations", multiple=True, help=told, metavar="NAME")
+
+
 @click.command(
     epilog="\b\nstoryrelay replay 3f9c --destination team\nstoryrelay replay --from 24h --state dead --dry-run"
 )
 @click.argument("story", metavar="ID", required=False)
-@click.option(
-    "--destination",
-    "destinations",
-    multiple=True,
-    help="Deliver to this one only; repeatable for one story.",
-    metavar="NAME",
-)
+@destinations_option("Deliver to this one only; repeatable for one story.")
 @window_options
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 def replay(story: str | None, destinations: tuple[str, ...], as_json: bool, **window: Any) -> None:
@@ -66,9 +67,7 @@ def replay(story: str | None, destinations: tuple[str, ...], as_json: bool, **wi
     row = find_story(relay, story)
     replaying = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now)
     replayed = replaying.replay(row.id, destinations, by=SHELL)
-    if replayed.lanes:
-        pass_on(relay, replayed.lanes)
-    warn_of_closed(relay, replayed.lanes)
+    set_going(relay, replayed.lanes)
     _show(replayed, as_json=as_json)
     if replayed.in_vain:
         click.get_current_context().exit(1)
@@ -86,7 +85,14 @@ def check_destinations(relay: Relay, destinations: tuple[str, ...]) -> None:
             )
 
 
-def warn_of_closed(relay: Relay, wanted: list[Lane]) -> None:
+def set_going(relay: Relay, wanted: list[Lane]) -> None:
+    """Enqueues what is due in these lanes now, and says which of them let nothing pass."""
+    if wanted:
+        pass_on(relay, wanted)
+    _warn_of_closed(relay, wanted)
+
+
+def _warn_of_closed(relay: Relay, wanted: list[Lane]) -> None:
     """Says which of these lanes are paused or off, and what to do."""
     with relay.ledger.read() as tx:
         states = {state.lane: state for state in lanes.all_lanes(tx)}

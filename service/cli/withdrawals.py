@@ -3,8 +3,8 @@
 import click
 
 from service.cli.output import note, plain, show, show_json, table
-from service.cli.replays import check_destinations, warn_of_closed
-from service.cli.session import find_story, open_session, pass_on
+from service.cli.replays import check_destinations, destinations_option, set_going
+from service.cli.session import find_story, open_session
 from service.domain.people import SHELL
 from service.story_json import story_json
 from service.withdrawing import Undone, Withdrawing, Withdrawn
@@ -22,13 +22,7 @@ _TOLD = {
 
 @click.command(epilog="\b\nstoryrelay withdraw 3f9c --destination blog")
 @click.argument("story", metavar="ID")
-@click.option(
-    "--destination",
-    "destinations",
-    multiple=True,
-    help="Withdraw from this one only; repeatable.",
-    metavar="NAME",
-)
+@destinations_option("Withdraw from this one only; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 def withdraw(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
     """Take a story back from where it was published.
@@ -43,9 +37,7 @@ def withdraw(story: str, destinations: tuple[str, ...], as_json: bool) -> None:
     row = find_story(relay, story)
     withdrawing = Withdrawing(relay.ledger, relay.configuration, relay.now)
     withdrawn = withdrawing.withdraw(row.id, destinations, by=SHELL)
-    if withdrawn.lanes:
-        pass_on(relay, withdrawn.lanes)
-    warn_of_closed(relay, withdrawn.lanes)
+    set_going(relay, withdrawn.lanes)
     _show(withdrawn, as_json=as_json)
     if withdrawn.in_vain:
         click.get_current_context().exit(1)
