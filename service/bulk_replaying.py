@@ -22,7 +22,7 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 MOST_COUNTED = 1_000_000
-LOOKED_AT = 500
+LOOKED_AT = 200
 """Stories whose way a dry run works out; the others are only counted."""
 
 EXAMPLES = 20
