@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := service handlers tests deploy
 
-.PHONY: help demo up test test-places openapi lint format bench pins clean
+.PHONY: help demo up test test-all test-places openapi lint format bench pins clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ up: $(VENV)/.installed ## start the whole service on this machine
 	$(BIN)/storyrelay up
 
 test: $(VENV)/.installed-dev ## run the tests
-	$(BIN)/pytest -n 2 --dist worksteal tests --ignore tests/e2e --ignore tests/places
+	$(BIN)/pytest -n 2 --dist worksteal tests --ignore tests/e2e --ignore tests/places --ignore tests/slow
 	$(BIN)/pytest tests/e2e
+
+test-all: test ## run the tests, and the slow ones that ask the API everything (minutes)
+	$(BIN)/pytest tests/slow
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)
 	$(BIN)/pytest tests/places
