@@ -8,8 +8,9 @@ import structlog
 from handlers.attempt import Attempt
 from handlers.places import admit, failure, open_connector
 from service.domain.delivery import DeliveryFailed, Notice
-from service.domain.steps import ClaimedStep, Done, Later, StepFailed
-from service.ledger import notices
+from service.domain.states import StepKind
+from service.domain.steps import ClaimedStep, Done, Lane, Later, StepFailed
+from service.ledger import notices, steps
 from service.wiring import Relay
 
 log = structlog.get_logger()
@@ -31,8 +32,14 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
 
 
 def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
-    """Says in the log that nobody was told: a notice about a notice would go the same way."""
-    del relay, tx, now
+    """Has the fallback told, unless it was this one that failed; the log has it in any case.
+
+    The step is unique by notice and destination, so that the fallback is asked once, whoever fails.
+    """
+    fallback = relay.configuration.notice_fallback
+    if fallback is not None and step.notice is not None and fallback != step.lane.destination:
+        lane = Lane(StepKind.NOTIFY, fallback)
+        steps.add(tx, [steps.NewStep(lane, story=step.story, notice=step.notice)], now)
     log.error("notice.untold", notice=step.notice, destination=step.lane.destination, error=message)
 
 

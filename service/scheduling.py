@@ -10,7 +10,9 @@ import structlog
 from service.bulk_replaying import BulkReplaying
 from service.domain.notices import NoticeKind, Trouble
 from service.ledger import LedgerDown, lanes, metrics, notices, reports, stories
+from service.outbound_http import OutboundError, Request
 from service.reconciliation import Reconciliation
+from service.trouble_watching import TroubleWatch
 from service.video_store import StoreError
 from service.wiring import Relay
 
@@ -22,6 +24,8 @@ MISSED_WINDOW = timedelta(hours=24)
 CLEAR_PAUSE = timedelta(hours=1)
 PRUNE_PAUSE = timedelta(days=1)
 MISSED_PAUSE = timedelta(minutes=5)
+PING_PAUSE = timedelta(minutes=1)
+PING_TIMEOUT = 5.0
 FOLDS_A_PASS = 20
 MISSED_LEAST = 10
 """Missed webhooks become a notice only among at least so many finished stories."""
@@ -63,6 +67,27 @@ class Scheduler:
         self._clear_store(now)
         self._prune(now)
         self._replay_many()
+        TroubleWatch(relay).look()
+        self._ping(now)
+
+    def _ping(self, now: datetime) -> None:
+        """Tells a watcher outside, once a minute, that a pass went well; its address holds a secret."""
+        address = self.relay.settings.ping_url.get_secret_value()
+        if not address:
+            return
+        with self.relay.ledger.write() as tx:
+            last = reports.last_beat(tx, "ping")
+            if last is not None and now - last < PING_PAUSE:
+                return
+            reports.beat(tx, "ping", now)
+        try:
+            with self.relay.own_http() as http:
+                status = http.send(Request("GET", address, timeout=PING_TIMEOUT)).status
+        except OutboundError as error:
+            log.warning("ping.failed", error=type(error).__name__)  # its text may name the address
+            return
+        if status >= 300:
+            log.warning("ping.refused", status=status)
 
     def _replay_many(self) -> None:
         relay = self.relay

@@ -39,12 +39,16 @@ class DestinationConfig:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All of `storyrelay.toml`. `notices`: the destinations where people are told of trouble."""
+    """All of `storyrelay.toml`. `notices`: the destinations where people are told of trouble.
+
+    `notice_fallback`: where they are told of what could not be told there.
+    """
 
     outbound_allow: tuple[Network, ...] = ()
     destinations: Mapping[str, DestinationConfig] = field(default_factory=lambda: MappingProxyType({}))
     routes: tuple[Route, ...] = ()
     notices: tuple[str, ...] = ()
+    notice_fallback: str | None = None
 
     def routed(self, pinned: str | None) -> dict[str, str]:
         """Where routes may lead a story of which nothing is known yet but its pinned route: destination → route."""

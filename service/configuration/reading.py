@@ -59,6 +59,7 @@ class Reading:
             destinations=self._destinations(destinations),
             routes=self._routes(self._section(document, "routes", list)),
             notices=self._known(notices.destinations, "notices.destinations") if notices else (),
+            notice_fallback=self._known_or_none(notices.fallback, "notices.fallback") if notices else None,
         )
 
     def _destinations(self, tables: Table) -> Mapping[str, DestinationConfig]:

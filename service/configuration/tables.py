@@ -56,6 +56,7 @@ class NoticesTable(_Table):
     """`[notices]`: where people are told of trouble."""
 
     destinations: tuple[str, ...] = ()
+    fallback: str | None = None
 
 
 class DestinationTable(_Table):

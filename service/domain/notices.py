@@ -16,6 +16,9 @@ class NoticeKind(StrEnum):
     LANE_OFF = "lane_off"
     LANE_RECOVERED = "lane_recovered"
     WEBHOOKS_MISSED = "webhooks_missed"
+    QUEUE_OLD = "queue_old"
+    DISK_LOW = "disk_low"
+    RESOLVED = "resolved"
 
 
 KINDS = tuple(NoticeKind)

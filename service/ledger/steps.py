@@ -15,7 +15,7 @@ from service.domain.states import ENDED_STEPS, Intent, Outcome, StepKind, StepSt
 from service.domain.steps import ClaimedStep, Lane, LeaseLost
 from service.ledger.engine import insert
 from service.ledger.revisions import later_is_made
-from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, steps
+from service.ledger.tables import UtcTime, attempts, is_busy, is_pending, lanes, steps
 
 _DIED = "its worker died or lost its lease"
 
@@ -85,6 +85,16 @@ def due_lanes(tx: sa.Connection, now: datetime) -> list[Lane]:
         sa.select(steps.c.kind, steps.c.destination).where(is_pending, steps.c.next_at <= now).distinct()
     )
     return [Lane(StepKind(row.kind), row.destination) for row in rows]
+
+
+def oldest_due(tx: sa.Connection, now: datetime) -> datetime | None:
+    """Since when the oldest step is due that may be worked on; those of paused lanes wait for good reason."""
+    paused = sa.exists().where(
+        lanes.c.kind == steps.c.kind, lanes.c.destination == steps.c.destination, lanes.c.circuit != "closed"
+    )
+    query = sa.select(steps.c.next_at).where(is_pending, steps.c.next_at <= now, ~paused)
+    oldest: datetime | None = tx.execute(query.order_by(steps.c.next_at).limit(1)).scalar_one_or_none()
+    return oldest
 
 
 def busy(tx: sa.Connection, lane: Lane) -> int:

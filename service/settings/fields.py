@@ -23,7 +23,7 @@ from service.signing import fingerprint
 STABLE = frozenset(
     {"database_url", "redis_url", "story_api_url", "story_api_key", "secret_keys", "port", "public_url"}
     | {"video_store", "sentry_dsn", "sentry_environment", "trusted_proxies", "web_concurrency"}
-    | {"metrics_allow", "metrics_token"}
+    | {"metrics_allow", "metrics_token", "ping_url"}
 )
 """Fields whose variables carry no prefix: people script against them, and platforms set some."""
 
@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         description="Where videos are kept: a folder, `file:///…` or `s3://bucket/prefix`.",
     )
     sentry_dsn: values.SentryDsn | None = Field(None, repr=False, description="Where errors are reported.")
+    ping_url: SecretStr = Field(
+        SecretStr(""), description="Called each minute while the scheduler runs well."
+    )
     sentry_environment: Annotated[str, Field(pattern=r"^[^\s/]{1,64}$")] = Field(
         "production", description="The environment that these reports name."
     )
@@ -123,6 +126,7 @@ class Settings(BaseSettings):
     unconfirmed_notice_seconds: Seconds = Field(
         3600, description="Age at which a submission that got no answer becomes a notice."
     )
+    queue_old_seconds: Seconds = Field(900, description="Work that is due for so long becomes a notice.")
     missed_webhook_share: Share = Field(0.5, description="Share of missed webhooks that becomes a notice.")
 
     keep_bodies_days: Keep = Field(30, description="Days that webhooks' bodies are kept; `off`: for ever.")

@@ -8,6 +8,7 @@ from service.web.dashboard import (
     api_docs_page,
     bulk_pages,
     destination_pages,
+    notice_pages,
     overview_page,
     receipt_pages,
     route_page,
@@ -32,6 +33,7 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     overview_page.add(page, relay)
     receipt_pages.add(page, relay)
     destination_pages.add(page, relay)
+    notice_pages.add(page, relay)
     route_page.add(page, relay)
     bulk_pages.add(page, relay)
     story_page.add(page, relay)
