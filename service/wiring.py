@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from service.configuration import Configuration, load_configuration, try_connectors
 from service.connectors import Connector, ConnectorTools, connector_class, default_rate, shows_progress
@@ -29,6 +29,7 @@ from service.settings import Settings, SettingsError, load_settings
 from service.setup_url import SetupUrls
 from service.story_actions import StoryActions
 from service.story_api import StoryApi
+from service.submission import Submission
 from service.video_store import ObjectStore, open_store
 from service.webhook_url import WebhookUrls
 
@@ -80,6 +81,20 @@ class Relay:
             self.webhook_urls,
             self.now,
             by,
+        )
+
+    def submission(
+        self, stop: Stop | None = None, beside: Callable[[Any, int], None] | None = None
+    ) -> Submission:
+        """Asks the Story API for videos, and adopts stories. `beside` as in `Submission`. Raises SettingsError."""
+        return Submission(
+            self.ledger,
+            self.settings,
+            self.webhook_urls,
+            self.story_api(stop),
+            self.now,
+            beside,
+            watched=self.shows_any_progress,
         )
 
     @property

@@ -104,14 +104,7 @@ def _submission(relay: Relay, stop: Stop) -> Submission:
         raise SettingsError(
             "wrong settings:\n  STORY_API_KEY: is not set: take it from the provider's console"
         )
-    return Submission(
-        relay.ledger,
-        relay.settings,
-        relay.webhook_urls,
-        relay.story_api(stop),
-        relay.now,
-        watched=relay.shows_any_progress,
-    )
+    return relay.submission(stop)
 
 
 def _show_check(request: AnyVideoRequest, *, as_json: bool) -> None:

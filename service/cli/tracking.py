@@ -12,7 +12,6 @@ from service.ledger.stories import StoryRow
 from service.settings import SettingsError
 from service.story_api import NotFound, StoryApiError, is_story_id
 from service.story_json import story_json
-from service.submission import Submission
 from service.wiring import Relay
 
 
@@ -39,12 +38,11 @@ def track(story_id: str, route: str | None, unseen: bool, as_json: bool) -> None
         raise click.BadParameter(f"{plain(story_id, 80)!r} can't be a story's id", param_hint="ID")
     relay = open_session()
     known_route(relay, route)
-    submission = Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
     before = _known(relay, story_id)
     if before is None and not unseen:
         story_id = _seen(relay, story_id)
         before = _known(relay, story_id)
-    row = submission.track(story_id, route=route, by=SHELL)
+    row = relay.submission().track(story_id, route=route, by=SHELL)
     pass_on(relay, [Lane(StepKind.FETCH)])
     if as_json:
         show_json({"known": before is not None, "story": story_json(row)})

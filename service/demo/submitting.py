@@ -6,7 +6,6 @@ import structlog
 
 from service.demo.stories import Wish
 from service.story_api import StoryApiError
-from service.submission import Submission
 from service.wiring import Relay, Stop
 
 log = structlog.get_logger()
@@ -17,9 +16,7 @@ def submit_all(relay: Relay, wishes: Sequence[Wish], stop: Stop) -> None:
 
     `stop` may end a call that is under way.
     """
-    submission = Submission(
-        relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(stop), relay.now
-    )
+    submission = relay.submission(stop)
     for wish in wishes:
         try:
             submission.submit(wish.request())

@@ -105,7 +105,7 @@ def _submit(relay: Relay, asked: _Asked, wanted: AnyVideoRequest, beside: Beside
 def _submission(relay: Relay, beside: Beside | None = None) -> Submission:
     if not relay.settings.story_api_key.get_secret_value():
         raise SettingsError("STORY_API_KEY is not set here: take it from the provider's console")
-    return Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now, beside)
+    return relay.submission(beside=beside)
 
 
 def _track(relay: Relay, body: TrackBody) -> tuple[Response, int]:
@@ -117,7 +117,6 @@ def _track(relay: Relay, body: TrackBody) -> tuple[Response, int]:
         story_id = submission.api.get(story_id).id
         with relay.ledger.read() as tx:
             before = stories.find(tx, story_id)
-    submission = Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
-    row = submission.track(story_id, route=body.route, by=who())
+    row = relay.submission().track(story_id, route=body.route, by=who())
     relay.dispatcher.dispatch([Lane(StepKind.FETCH)])
     return jsonify(known=before is not None, story=story_json(row)), 200 if before is not None else 201

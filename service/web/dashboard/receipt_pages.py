@@ -13,7 +13,6 @@ from service.domain.steps import Lane
 from service.ledger import receipts, stories
 from service.ledger.receipts import Place, ReceiptRow, Sought
 from service.story_api import is_story_id
-from service.submission import Submission
 from service.web.dashboard.form_times import NoTime, read_time
 from service.web.dashboard.guard import doer, needs, sentence
 from service.wiring import Relay
@@ -76,8 +75,7 @@ def add(page: Blueprint, relay: Relay) -> None:
 
 
 def _adopt(relay: Relay, key: int, story_id: str) -> str:
-    submission = Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
-    row = submission.track(story_id, by=doer())
+    row = relay.submission().track(story_id, by=doer())
     with relay.ledger.write() as tx:
         receipts.adopt(tx, key, row.id)
     relay.dispatcher.dispatch([Lane(StepKind.FETCH)])

@@ -109,7 +109,7 @@ class _NewStory:
         relay = self.relay
         if not relay.settings.story_api_key.get_secret_value():
             raise SettingsError("STORY_API_KEY is not set: take it from the provider's console")
-        return Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
+        return relay.submission()
 
     def _form(
         self,
