@@ -18,7 +18,7 @@ from service.domain.states import (
     StoryState,
 )
 from service.ledger.engine import insert
-from service.ledger.tables import notices, rates, steps, stories, videos
+from service.ledger.tables import UtcTime, notices, rates, steps, stories, videos
 
 
 class Answer(Protocol):
@@ -322,7 +322,12 @@ def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:
     changed = tx.execute(
         sa.update(stories)
         .where(stories.c.id == key, stories.c.state == StoryState.SETTLING, ~left)
-        .values(state=StoryState.SETTLED, settled_at=now, updated_at=now)
+        .values(
+            state=StoryState.SETTLED,
+            settled_at=now,
+            updated_at=now,
+            published_at=sa.func.coalesce(stories.c.published_at, sa.literal(now, UtcTime())),
+        )
     )
     return changed.rowcount == 1
 

@@ -100,6 +100,7 @@ stories = sa.Table(
     sa.Column("open_since", UtcTime, comment="its days of patience count from here; NULL: from created_at"),
     sa.Column("finished_at", UtcTime, comment="when we first saw it finished"),
     sa.Column("settled_at", UtcTime),
+    sa.Column("published_at", UtcTime, comment="when it was settled for the first time"),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.Index(
@@ -110,7 +111,15 @@ stories = sa.Table(
     ),
     sa.Index("ix_stories_state_id", "state", "id"),
     sa.Index("ix_stories_request_digest", "request_digest"),
-    sa.Index("ix_stories_finished_at", "finished_at"),
+    sa.Index("ix_stories_finished_at", "finished_at", "origin", "webhook_at"),
+    sa.Index("ix_stories_created_at", "created_at", "state", "used_credits"),
+    sa.Index(
+        "ix_stories_route",
+        "route",
+        "id",
+        sqlite_where=sa.text("route IS NOT NULL"),
+        postgresql_where=sa.text("route IS NOT NULL"),
+    ),
 )
 
 videos = sa.Table(
@@ -227,12 +236,28 @@ steps = sa.Table(
         sqlite_where=sa.text(_in("state", BUSY_STEPS)),
         postgresql_where=sa.text(_in("state", BUSY_STEPS)),
     ),
+    sa.Index(
+        "ix_steps_destination_story",
+        "destination",
+        "story",
+        sqlite_where=sa.text("kind = 'deliver'"),
+        postgresql_where=sa.text("kind = 'deliver'"),
+    ),
+    sa.Index(
+        "ix_steps_route_story",
+        "route",
+        "story",
+        sqlite_where=sa.text("kind = 'deliver'"),
+        postgresql_where=sa.text("kind = 'deliver'"),
+    ),
 )
 
 # Written out, not bound: a partial index serves only a query whose condition the planner can see.
 is_pending: sa.ColumnElement[bool] = steps.c.state == sa.literal_column("'pending'")
 is_dead: sa.ColumnElement[bool] = steps.c.state == sa.literal_column("'dead'")
 is_busy: sa.ColumnElement[bool] = steps.c.state.in_([sa.literal_column(f"'{state}'") for state in BUSY_STEPS])
+
+is_delivery: sa.ColumnElement[bool] = steps.c.kind == sa.literal_column("'deliver'")
 
 attempts = sa.Table(
     "attempts",

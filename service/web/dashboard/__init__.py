@@ -14,6 +14,7 @@ from service.web.dashboard import (
     route_page,
     sign_in_pages,
     story_deeds,
+    story_list_page,
     story_new,
     story_page,
     token_pages,
@@ -36,6 +37,7 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     notice_pages.add(page, relay)
     route_page.add(page, relay)
     bulk_pages.add(page, relay)
+    story_list_page.add(page, relay)
     story_page.add(page, relay)
     story_deeds.add(page, relay)
     story_new.add(page, relay)

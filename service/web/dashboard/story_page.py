@@ -14,6 +14,7 @@ from markupsafe import Markup
 from service.domain.people import Role
 from service.ledger import lookup, receipts, stories
 from service.ledger.stories import StoryRow, VideoRow
+from service.ledger.story_lines import StoryLine
 from service.settings import SettingsError
 from service.video_store import BadLocation, ObjectStore, StoreError
 from service.web.dashboard.guard import content_policy, needs
@@ -28,7 +29,7 @@ BUSY_SECONDS, IDLE_SECONDS = 2, 20
 
 PARTS = ("state", "facts", "actions", "timeline")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*", re.ASCII)
-_OWN_PAGES = ("new", "adopt")
+_OWN_PAGES = ("new", "adopt", "live")
 Answer = str | Response | tuple[str, int]
 
 
@@ -120,7 +121,7 @@ def find(relay: Relay, name: str) -> StoryRow | None:
         return lookup.exact(tx, name)
 
 
-def address(row: StoryRow) -> str:
+def address(row: StoryRow | StoryLine) -> str:
     """The last part of the path of a story's page: the Story API's id where a path takes it as it is."""
     plain = row.story_id is not None and _PLAIN_ID.fullmatch(row.story_id) and row.story_id not in _OWN_PAGES
     return str(row.story_id if plain else row.submission_id)

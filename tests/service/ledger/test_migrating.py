@@ -20,7 +20,13 @@ def test_an_empty_database_is_brought_to_head_once(database_url: str) -> None:
 
 def test_the_migrations_make_the_tables_that_the_code_knows(ledger: Ledger) -> None:
     with ledger.read() as tx:
-        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+        context = MigrationContext.configure(tx, opts={"include_name": _is_in_the_metadata})
+        assert compare_metadata(context, metadata) == []
+
+
+def _is_in_the_metadata(name: str | None, _kind: str, _parents: object) -> bool:
+    # the index of words differs with the database, so the migrations alone make it
+    return not (name or "").startswith(("story_words", "ix_stories_words"))
 
 
 def test_processes_that_migrate_at_once_agree(database_url: str) -> None:

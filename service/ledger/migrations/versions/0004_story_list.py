@@ -1,8 +1,80 @@
 """What the list of stories is found by"""
 
+import sqlalchemy as sa
+from alembic import op
+
+from service.ledger.tables import UtcTime
+
 revision = "0004"
 down_revision = "0003"
 
+_DELIVERS = "kind = 'deliver'"
+
 
 def upgrade() -> None:
-    pass
+    op.add_column(
+        "stories",
+        sa.Column("published_at", UtcTime(), nullable=True, comment="when it was settled for the first time"),
+    )
+    op.execute("UPDATE stories SET published_at = settled_at")
+    op.drop_index("ix_stories_finished_at", "stories")
+    op.create_index(
+        "ix_stories_finished_at", "stories", ["finished_at", "origin", "webhook_at"], unique=False
+    )
+    op.create_index("ix_stories_created_at", "stories", ["created_at", "state", "used_credits"], unique=False)
+    op.create_index(
+        "ix_stories_route",
+        "stories",
+        ["route", "id"],
+        unique=False,
+        sqlite_where=sa.text("route IS NOT NULL"),
+        postgresql_where=sa.text("route IS NOT NULL"),
+    )
+    for column in ("destination", "route"):
+        op.create_index(
+            f"ix_steps_{column}_story",
+            "steps",
+            [column, "story"],
+            unique=False,
+            sqlite_where=sa.text(_DELIVERS),
+            postgresql_where=sa.text(_DELIVERS),
+        )
+    {"sqlite": _words_in_sqlite, "postgresql": _words_in_postgresql}[op.get_bind().dialect.name]()
+
+
+def _words_in_postgresql() -> None:
+    op.execute(
+        "CREATE INDEX ix_stories_words ON stories USING gin "
+        "(to_tsvector('simple', title || ' ' || coalesce(request ->> 'idea', '')))"
+    )
+
+
+_IDEA = "coalesce(json_extract({row}.request, '$.idea'), '')"
+
+
+def _words_in_sqlite() -> None:
+    """A word index that keeps no text of its own; it is told the old text to forget it."""
+    op.execute(
+        "CREATE VIRTUAL TABLE story_words USING fts5(title, idea, content='', tokenize='unicode61 remove_diacritics 2')"
+    )
+    old, new = _IDEA.format(row="OLD"), _IDEA.format(row="NEW")
+    forget = f"INSERT INTO story_words(story_words, rowid, title, idea) VALUES ('delete', OLD.id, OLD.title, {old});"
+    learn = f"INSERT INTO story_words(rowid, title, idea) VALUES (NEW.id, NEW.title, {new});"
+    had, has = f"(OLD.title <> '' OR {old} <> '')", f"(NEW.title <> '' OR {new} <> '')"
+    changed = f"(OLD.title <> NEW.title OR {old} <> {new})"
+    for name, event, when, then in (
+        ("comes", "INSERT", has, learn),
+        ("leaves", "DELETE", had, forget),
+        ("loses", "UPDATE OF title, request", f"{had} AND {changed}", forget),
+        ("gains", "UPDATE OF title, request", f"{has} AND {changed}", learn),
+    ):
+        # the order of two triggers on one event is not promised, so the index forgets before and learns after
+        moment = "BEFORE" if then is forget else "AFTER"
+        op.execute(
+            f"CREATE TRIGGER story_words_{name} {moment} {event} ON stories WHEN {when} BEGIN {then} END"
+        )
+    known = _IDEA.format(row="stories")
+    op.execute(
+        "INSERT INTO story_words(rowid, title, idea) "
+        f"SELECT id, title, {known} FROM stories WHERE title <> '' OR {known} <> ''"
+    )
