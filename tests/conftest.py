@@ -11,13 +11,17 @@ import sysconfig
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from redis import Redis
 
-from service import embedded_queue
+from service import accounts, embedded_queue
 from service.ledger import Ledger
 from service.ledger.migrating import migrate
 
@@ -37,6 +41,23 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_hasher() -> Iterator[PasswordHasher]:
+    """What hashes passwords in earnest: half a second and 64 MiB a sign-in, which only its own test asks for."""
+    real, nobody = accounts._HASHER, accounts._NOBODY
+    accounts._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    accounts._NOBODY = accounts._HASHER.hash("nobody's")
+    yield real
+    accounts._HASHER, accounts._NOBODY = real, nobody
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pages_are_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # each test makes an application of its own
+    folder = tmp_path_factory.mktemp("templates")
+    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(folder))}
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +88,8 @@ def _postgres(folder: Path) -> Iterator[str]:
         ],
         user,
     )
-    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
+    # processes are killed here, the machine never: what the kernel has taken is as good as on the disk
+    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60 -c fsync=off"
     _run([binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start"], user)
     try:
         yield f"host={folder} user=tests"
@@ -75,26 +97,63 @@ def _postgres(folder: Path) -> Iterator[str]:
         _run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The DATABASE_URL of an empty database."""
-    name = f"t{uuid.uuid4().hex}"
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> str:
+    """The name of a database with the ledger's tables, which others are copied from."""
+    name = "migrated"
     with psycopg.connect(f"{postgres_server} dbname=postgres", autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
-        folder = postgres_server.split()[0].removeprefix("host=")
-        yield f"postgresql+psycopg://tests@/{name}?host={folder}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    _migrate(_postgres_url(postgres_server, name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the ledger's tables, which others are copied from."""
+    path = tmp_path_factory.mktemp("migrated") / "ledger.sqlite3"
+    _migrate(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """The DATABASE_URL of an empty database."""
+    with _postgres_database(postgres_server, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, migrated_postgres: str) -> Iterator[str]:
+    """The DATABASE_URL of a database with the ledger's tables."""
+    with _postgres_database(postgres_server, migrated_postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
     """The DATABASE_URL of an empty SQLite file."""
     return f"sqlite:///{tmp_path}/ledger.sqlite3"
 
 
+@pytest.fixture
+def sqlite_url(empty_sqlite_url: str, migrated_sqlite: Path) -> str:
+    """The DATABASE_URL of a SQLite file with the ledger's tables."""
+    shutil.copyfile(migrated_sqlite, empty_sqlite_url.removeprefix("sqlite:///"))
+    return empty_sqlite_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """Either database, empty; a test that asks for it runs against both."""
+    url: str = request.getfixturevalue(
+        "empty_sqlite_url" if request.param == "sqlite" else "empty_postgres_url"
+    )
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Either database; a test that asks for it runs against both."""
+    """Either database with the ledger's tables; a test that asks for it runs against both."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
 
@@ -103,9 +162,31 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def ledger(database_url: str) -> Iterator[Ledger]:
     """A migrated ledger in either database."""
     ledger = Ledger(database_url)
-    migrate(ledger)
     yield ledger
     ledger.close()
+
+
+def _migrate(url: str) -> None:
+    ledger = Ledger(url)
+    migrate(ledger)
+    if ledger.dialect == "sqlite":
+        with ledger.engine.connect() as tx:  # all of it into the one file that is copied
+            tx.connection.execute("PRAGMA journal_mode=DELETE")  # type: ignore[attr-defined]
+    ledger.close()
+
+
+@contextmanager
+def _postgres_database(server: str, template: str) -> Iterator[str]:
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        yield _postgres_url(server, name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _postgres_url(server: str, name: str) -> str:
+    folder = server.split()[0].removeprefix("host=")
+    return f"postgresql+psycopg://tests@/{name}?host={folder}"
 
 
 @pytest.fixture

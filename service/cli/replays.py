@@ -59,7 +59,7 @@ def replay(story: str | None, destinations: tuple[str, ...], as_json: bool, **wi
     relay = open_session()
     check_destinations(relay, destinations)
     many = Window(**window)
-    if many.is_given == bool(story):
+    if many.is_given == (story is not None):
         raise click.UsageError("say which story by its ID, or which stories by --from and --state")
     if story is None:
         replay_many(relay, many, destinations, as_json=as_json)

@@ -155,7 +155,7 @@ def states(machine: Machine) -> dict[str, int]:
 def test_every_story_settles_and_arrives_once(
     tmp_path: Path, places: Places, database: str, request: pytest.FixtureRequest
 ) -> None:
-    url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    url = request.getfixturevalue("empty_postgres_url") if database == "postgresql" else ""
     env = {
         **QUICK,
         "STORY_API_URL": places.emulator.url,

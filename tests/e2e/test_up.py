@@ -150,15 +150,15 @@ def a_killed_program_comes_back(machine: Machine) -> None:
     await_that(lambda: ready(machine)["status"] == "ok", "all is well again", SECONDS)
 
 
-def test_a_database_and_a_queue_of_ones_own(tmp_path: Path, postgres_url: str, valkey: str) -> None:
-    with up(tmp_path / "home", DATABASE_URL=postgres_url, REDIS_URL=valkey) as machine:
+def test_a_database_and_a_queue_of_ones_own(tmp_path: Path, empty_postgres_url: str, valkey: str) -> None:
+    with up(tmp_path / "home", DATABASE_URL=empty_postgres_url, REDIS_URL=valkey) as machine:
         assert ready(machine)["status"] == "ok"
         assert [process.name() for process in family(machine) if "valkey" in process.name()] == []
         assert send_webhook(machine, route_url(machine), "story-1") == 202
         end_quietly(machine)
     var = machine.home / "var"
     assert sorted(path.name for path in var.iterdir() if path.name in ("valkey", "ledger.sqlite3")) == []
-    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
         assert connection.execute("SELECT story_id FROM stories").fetchall() == [("story-1",)]
     with Redis.from_url(valkey) as client:
         assert client.ping(), "it is not ours to end"

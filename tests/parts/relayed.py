@@ -14,7 +14,7 @@ from service.dispatching import Dispatcher
 from service.domain.states import StepKind
 from service.job_queue import JobQueue, QueueDown
 from service.ledger import Ledger, reports, stories
-from service.ledger.migrating import migrate
+from service.ledger.migrating import current, migrate
 from service.ledger.reports import AttemptRow, StepRow
 from service.ledger.stories import StoryRow
 from service.media_url import MediaUrls
@@ -139,7 +139,8 @@ def make_world(home: Path, url: str, toml: str, env: dict[str, str]) -> World:
     )
     configuration = load_configuration(settings, env)
     ledger, queue, clock = Ledger(settings.database_url), FakeQueue(), FakeClock()
-    migrate(ledger)
+    if current(ledger) is None:
+        migrate(ledger)
     relay = Relay(
         settings=settings,
         configuration=configuration,

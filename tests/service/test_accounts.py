@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import PasswordHasher
 
 from service.accounts import (
     TRIES,
@@ -168,3 +169,9 @@ def test_roles_are_in_order() -> None:
     assert Role.ADMIN.may(Role.VIEWER)
     assert Role.OPERATOR.may(Role.OPERATOR)
     assert not Role.VIEWER.may(Role.OPERATOR)
+
+
+def test_passwords_are_hashed_as_rfc_9106_says_for_little_memory(real_hasher: PasswordHasher) -> None:
+    kept = real_hasher.hash(PASSWORD)
+    assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert real_hasher.verify(kept, PASSWORD)

@@ -173,12 +173,12 @@ def test_a_ledger_without_tables_is_told(bare):
     assert "storyrelay migrate" in result.stderr
 
 
-def test_a_postgresql_without_tables_is_told_until_it_is_migrated(bare, postgres_url):
-    result = bare.run("stories", DATABASE_URL=postgres_url)
+def test_a_postgresql_without_tables_is_told_until_it_is_migrated(bare, empty_postgres_url):
+    result = bare.run("stories", DATABASE_URL=empty_postgres_url)
     assert result.exit_code == 2
     assert "storyrelay migrate" in result.stderr
-    bare.done("migrate", DATABASE_URL=postgres_url)
-    assert bare.json("stories", DATABASE_URL=postgres_url) == {"stories": [], "counts": {}}
+    bare.done("migrate", DATABASE_URL=empty_postgres_url)
+    assert bare.json("stories", DATABASE_URL=empty_postgres_url) == {"stories": [], "counts": {}}
 
 
 def test_a_folder_of_somebody_else_is_told():

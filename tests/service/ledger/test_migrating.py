@@ -10,8 +10,8 @@ from service.ledger.migrating import current, head, migrate
 from service.ledger.tables import metadata
 
 
-def test_an_empty_database_is_brought_to_head_once(database_url: str) -> None:
-    ledger = Ledger(database_url)
+def test_an_empty_database_is_brought_to_head_once(empty_database_url: str) -> None:
+    ledger = Ledger(empty_database_url)
     assert current(ledger) is None
     assert migrate(ledger) == (None, head())
     assert migrate(ledger) == (head(), head())
@@ -29,11 +29,11 @@ def _is_in_the_metadata(name: str | None, _kind: str, _parents: object) -> bool:
     return not (name or "").startswith(("story_words", "ix_stories_words"))
 
 
-def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
+def test_processes_that_migrate_at_once_agree(empty_database_url: str) -> None:
     results: list[tuple[str | None, str]] = []
 
     def run() -> None:
-        ledger = Ledger(database_url)
+        ledger = Ledger(empty_database_url)
         results.append(migrate(ledger))
         ledger.close()
 
