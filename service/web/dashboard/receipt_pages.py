@@ -29,15 +29,15 @@ def add(page: Blueprint, relay: Relay) -> None:
     def receipt_list() -> str:
         try:
             sought, after = _sought(request.args), _place(request.args.get("after", ""))
+            asked = {name: value for name, value in request.args.items() if name != "after"}
         except NoTime as error:
             flash(sentence(error), "problem")
-            sought, after = Sought(), None
+            sought, after, asked = Sought(), None, {}
         with relay.ledger.read() as tx:
             found = receipts.listed(tx, sought, LINES + 1, after)
             tokens = receipts.tokens(tx)
         last = found[LINES - 1] if len(found) > LINES else None
         older = f"{last.received_at.isoformat()}~{last.id}" if last is not None else None
-        asked = {name: value for name, value in request.args.items() if name != "after"}
         return render_template(
             "receipts.html",
             receipts=found[:LINES],

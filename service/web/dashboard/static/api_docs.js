@@ -4,7 +4,7 @@ const place = document.getElementById("docs");
 window.SwaggerUIBundle({
   url: place.dataset.document,
   domNode: place,
-  deepLinking: true,
+  deepLinking: false, // its links would stand within buttons, where assistive programs do not find them
   validatorUrl: null,
   persistAuthorization: false,
   presets: [window.SwaggerUIBundle.presets.apis],

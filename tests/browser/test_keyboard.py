@@ -1,0 +1,40 @@
+"""With the keyboard alone: signing in, a story, a replay."""
+
+from browsed import PASSWORD, Seeded, Service, Visit
+from playwright.sync_api import Page, expect
+
+from service.domain.people import Role
+
+FOCUSED = "() => (document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || '').trim()"
+MOST_TABS = 80
+
+
+def tab_to(page: Page, words: str) -> None:
+    """Presses Tab until what says these words has the focus, and can be seen to have it."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED).startswith(words):
+            assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
+            return
+    raise AssertionError(f"{MOST_TABS} tabs did not lead to “{words}” on {page.url}")
+
+
+def test_from_the_door_to_a_replay(running: Service, seeded: Seeded, visit: Visit) -> None:
+    running.account("kay", Role.OPERATOR)
+    page = visit()
+    page.goto("/receipts?verdict=accepted")
+    page.keyboard.type("kay")  # the first field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Receipts")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED) == "To the content"
+    page.keyboard.press("Enter")
+    tab_to(page, "20")  # the newest receipt, by its date
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Receipt ")).to_be_visible()
+    page.goto(f"/stories/{seeded.settled}")
+    tab_to(page, "Replay to all")
+    page.keyboard.press("Enter")
+    expect(page.locator(".done")).to_be_visible()
