@@ -33,11 +33,13 @@ up: $(VENV)/.installed ## start the whole service on this machine
 	$(BIN)/storyrelay up
 
 test: $(VENV)/.installed-dev ## run the tests
-	$(BIN)/pytest -n 2 --dist worksteal tests --ignore tests/e2e --ignore tests/places --ignore tests/slow
+	$(BIN)/pytest -n 2 --dist worksteal tests --ignore tests/e2e --ignore tests/places --ignore tests/slow --ignore tests/browser
 	$(BIN)/pytest tests/e2e
 
-test-all: test ## run the tests, and the slow ones that ask the API everything (minutes)
+test-all: test ## run the tests, those that ask the API everything, and those of every page in Chromium (minutes)
+	$(BIN)/python tests/parts/chromium.py
 	$(BIN)/pytest tests/slow
+	$(BIN)/pytest tests/browser
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)
 	$(BIN)/pytest tests/places

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 LAST = "test_every_action_was_done"
 AT_FIRST = (
     "/",
+    "/stories",
     "/stories/new",
     "/receipts",
     "/destinations",

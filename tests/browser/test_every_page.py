@@ -15,6 +15,7 @@ from service.web import create_app
 
 PAGES: dict[str, Callable[[Seeded], list[str]]] = {
     "overview": lambda _: ["/"],
+    "story_list_page": lambda _: ["/stories", "/stories?text=nothing+like+it", "/stories?label=x"],
     "story": lambda ids: [f"/stories/{name}" for name in (ids.settled, ids.failed, ids.dead, "nowhere")],
     "story_new": lambda _: ["/stories/new"],
     "story_withdraw": lambda ids: [f"/stories/{ids.settled}/withdraw"],
@@ -41,6 +42,7 @@ NO_PAGES = {
     "static": "style and script",
     "api_docs_file": "style and script",
     "overview_live": "a part of the overview",
+    "story_list_live": "rows of the list",
     "story_live": "parts of a story's page",
     "destination_list_live": "a part of the destinations' page",
     "bulk_live": "a part of a bulk replay's page",

@@ -153,9 +153,12 @@ class Service:
 
 
 @contextmanager
-def service(home: Path) -> Iterator[Service]:
-    """Starts it all on loopback and free ports; nobody has an account yet and no story is here."""
-    options = EmulatorOptions(story_seconds=1, short_side=120, webhook_pauses=(0.5, 1, 2))
+def service(home: Path, short_side: int = 120) -> Iterator[Service]:
+    """Starts it all on loopback and free ports; nobody has an account yet and no story is here.
+
+    `short_side` of the videos, in pixels.
+    """
+    options = EmulatorOptions(story_seconds=1, short_side=short_side, webhook_pauses=(0.5, 1, 2))
     with ExitStack() as stack:
         emulator = stack.enter_context(EmulatorServer(options))
         sink = stack.enter_context(WebhookSink(SECRET))
