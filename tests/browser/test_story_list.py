@@ -31,7 +31,7 @@ def test_filters(page: Page, seeded: Seeded) -> None:
     rows(page, "The storm")
     page.goto(f"/stories?text={seeded.settled}")
     rows(page, "Tea")
-    page.locator("table.stories tbody a", has_text="Tea").click()
+    page.locator("table.stories tbody a", has_text='"Tea"').click()
     expect(page.locator("video")).to_be_visible()
 
 
