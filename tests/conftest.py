@@ -5,12 +5,13 @@ import os
 import pwd
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from argon2 import PasswordHasher
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from redis import Redis
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from service import accounts, embedded_queue
-from service.ledger import Ledger
+from service.ledger import Ledger, engine
 from service.ledger.migrating import migrate
 
 START_SECONDS = 30
+_PREPARE_SQLITE = engine._prepare_sqlite
 
 
 def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
@@ -44,13 +47,31 @@ sys.addaudithook(_stay_on_this_machine)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def real_hasher() -> Iterator[PasswordHasher]:
-    """What hashes passwords in earnest: half a second and 64 MiB a sign-in, which only its own test asks for."""
+def real_hashing() -> Iterator[tuple[PasswordHasher, str]]:
+    """What hashes passwords in earnest, and nobody's hash: half a second and 64 MiB a sign-in, for its own test."""
     real, nobody = accounts._HASHER, accounts._NOBODY
     accounts._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     accounts._NOBODY = accounts._HASHER.hash("nobody's")
-    yield real
+    yield real, nobody
     accounts._HASHER, accounts._NOBODY = real, nobody
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sqlite_waits_for_no_disk() -> Iterator[None]:
+    # as PostgreSQL below; what tests start as programs of their own keeps waiting
+    def prepare_quickly(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        _PREPARE_SQLITE(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_prepare_sqlite", prepare_quickly)
+        yield
+
+
+@pytest.fixture(scope="session")
+def prepared_in_earnest() -> Callable[..., None]:
+    """What prepares a SQLite connection outside the tests."""
+    return _PREPARE_SQLITE
 
 
 @pytest.fixture(scope="session", autouse=True)

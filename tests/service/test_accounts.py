@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from service.accounts import (
     TRIES,
@@ -171,7 +172,13 @@ def test_roles_are_in_order() -> None:
     assert not Role.VIEWER.may(Role.OPERATOR)
 
 
-def test_passwords_are_hashed_as_rfc_9106_says_for_little_memory(real_hasher: PasswordHasher) -> None:
+def test_passwords_are_hashed_as_rfc_9106_says_for_little_memory(
+    real_hashing: tuple[PasswordHasher, str],
+) -> None:
+    real_hasher, nobody = real_hashing
     kept = real_hasher.hash(PASSWORD)
     assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert real_hasher.verify(kept, PASSWORD)
+    assert not real_hasher.check_needs_rehash(nobody), "an unknown name takes as long as a known one"
+    with pytest.raises(VerifyMismatchError):
+        real_hasher.verify(nobody, PASSWORD)
