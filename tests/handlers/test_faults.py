@@ -199,7 +199,7 @@ def test_a_silent_story_is_polled_and_given_up_after_days(make: MakeWorld, ask: 
     story_id = ask("[fault:video-url-late=86400] A fox")
     world.track(story_id)
     world.run()
-    world.run_for(9600, step=20)
+    world.run_for(9600, step=60)
     row = world.story(story_id)
     assert row.state == StoryState.GIVEN_UP
     assert told(world) == ["story_given_up"]
