@@ -1,14 +1,19 @@
 """What the overview shows: how fast stories are published, what waits, and how each destination does."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.states import Outcome, StepKind, StepState, StoryState
-from service.ledger.tables import attempts, is_pending, steps, stories
+from service.domain.states import Intent, Outcome, StepKind
+from service.ledger.metrics import SUM
+from service.ledger.metrics_tables import tallies, totals
+from service.ledger.tables import attempts, is_busy, is_dead, is_pending, lanes, steps, stories
 
-MOST_TIMES = 5000
+MOST_TIMES = 20_000
+"""Stories that the times to publish are taken of: the newest."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Health:
-    """How the deliveries to one destination ended lately."""
+    """How the publications at one destination went lately; withdrawals are none."""
 
     done: int = 0
     failed: int = 0
@@ -32,51 +37,105 @@ class Health:
     last_failed: datetime | None = None
 
 
-def publishing_seconds(tx: sa.Connection, since: datetime) -> list[float]:
-    """Seconds from the first news that a story was finished to its last delivery; the newest 5,000, sorted."""
-    query = (
-        sa.select(stories.c.finished_at, stories.c.settled_at)
-        .where(stories.c.finished_at >= since, stories.c.state == StoryState.SETTLED)
+@dataclass(frozen=True)
+class Times:
+    """Seconds from news to published, by nearest rank: half of so many stories took at most `typical`, 95 % `slow`."""
+
+    count: int
+    typical: float
+    slow: float
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """Times of all stories together, None for no story, and by the day (UTC) on which they were finished."""
+
+    all: Times | None = None
+    by_day: Mapping[date, Times] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Day:
+    """The stories that came in on a day (UTC): how many by state, and what the Story API charged for them."""
+
+    states: Mapping[str, int] = field(default_factory=dict)
+    credits: float = 0.0
+
+
+def states(tx: sa.Connection) -> dict[str, int]:
+    """How many stories there are by state: the sums that triggers keep, for counting them would take too long."""
+    summed = sa.select(totals.c.kind, totals.c.value).where(totals.c.name == "stories", totals.c.part == SUM)
+    since = sa.select(tallies.c.kind, tallies.c.value).where(tallies.c.name == "stories")
+    each = sa.union_all(summed, since).subquery()
+    query = sa.select(each.c.kind, sa.func.sum(each.c.value)).group_by(each.c.kind)
+    return {state: round(count) for state, count in tx.execute(query) if round(count)}
+
+
+def publishing(tx: sa.Connection, since: datetime) -> Publishing:
+    """How long it took from the first webhook, or what else first told of it, until a story was published.
+
+    That is at the last of its destinations, for the first time: what was published again or withdrawn later on
+    changes nothing of it.
+    """
+    newest = (
+        sa.select(stories.c.finished_at, stories.c.webhook_at, stories.c.published_at)
+        .where(stories.c.finished_at >= since, stories.c.published_at.is_not(None))
         .order_by(stories.c.finished_at.desc())
         .limit(MOST_TIMES)
+        .subquery()
     )
-    return sorted(
-        (row.settled_at - row.finished_at).total_seconds()
-        for row in tx.execute(query)
-        if row.settled_at is not None
+    told = sa.case(
+        (newest.c.webhook_at < newest.c.finished_at, newest.c.webhook_at), else_=newest.c.finished_at
     )
+    timed = sa.select(
+        _day(tx, newest.c.finished_at).label("day"),
+        _seconds(tx, told, newest.c.published_at).label("took"),
+    ).subquery()
+    ranked = sa.select(
+        timed,
+        sa.func.row_number().over(order_by=timed.c.took).label("rank"),
+        sa.func.row_number().over(order_by=timed.c.took, partition_by=timed.c.day).label("rank_of_day"),
+        sa.func.count().over().label("n"),
+        sa.func.count().over(partition_by=timed.c.day).label("n_of_day"),
+    ).subquery()
+    query = sa.select(
+        ranked.c.day,
+        ranked.c.n,
+        ranked.c.n_of_day,
+        *(_at(ranked.c.rank, ranked.c.n, share, ranked.c.took) for share in (50, 95)),
+        *(_at(ranked.c.rank_of_day, ranked.c.n_of_day, share, ranked.c.took) for share in (50, 95)),
+    ).group_by(ranked.c.day, ranked.c.n, ranked.c.n_of_day)
+    rows = tx.execute(query).all()
+    if not rows:
+        return Publishing()
+    typical, slow = (next(row[at] for row in rows if row[at] is not None) for at in (3, 4))
+    by_day = {date.fromisoformat(row.day): Times(row.n_of_day, float(row[5]), float(row[6])) for row in rows}
+    return Publishing(Times(rows[0].n, float(typical), float(slow)), by_day)
 
 
 def waiting(tx: sa.Connection, now: datetime) -> list[Waiting]:
-    """Each kind of work that has something left, in the order of a story's way."""
+    """Each kind of work in the order of a story's way. A withdrawal that was given up is not counted as given up."""
+    pending = sa.select(
+        steps.c.kind, sa.func.count().label("due"), sa.func.min(steps.c.next_at).label("oldest")
+    )
     due = {
         row.kind: (row.due, row.oldest)
-        for row in tx.execute(
-            sa.select(
-                steps.c.kind, sa.func.count().label("due"), sa.func.min(steps.c.next_at).label("oldest")
-            )
-            .where(is_pending, steps.c.next_at <= now)
-            .group_by(steps.c.kind)
-        )
+        for row in tx.execute(pending.where(is_pending, steps.c.next_at <= now).group_by(steps.c.kind))
     }
-    others = sa.select(steps.c.kind, steps.c.state, sa.func.count()).group_by(steps.c.kind, steps.c.state)
-    counted = {
-        (kind, state): count
-        for kind, state, count in tx.execute(
-            others.where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING, StepState.DEAD)))
-        )
-    }
+    counting = sa.select(steps.c.kind, sa.func.count()).group_by(steps.c.kind)
+    under_way = _counts(tx, counting.where(is_busy))
+    dead = _counts(tx, counting.where(is_dead, steps.c.intent == Intent.PUBLISH))
     found = []
     for kind in StepKind:
         count, oldest = due.get(kind, (0, None))
-        under_way = counted.get((kind, StepState.QUEUED), 0) + counted.get((kind, StepState.RUNNING), 0)
-        found.append(Waiting(kind, count, oldest, under_way, counted.get((kind, StepState.DEAD), 0)))
+        found.append(Waiting(kind, count, oldest, under_way.get(kind, 0), dead.get(kind, 0)))
     return found
 
 
 def health(tx: sa.Connection, since: datetime) -> dict[str, Health]:
-    """How deliveries ended since then, by destination."""
+    """How publications ended that began since then, by destination."""
     done, failed = attempts.c.outcome == Outcome.DONE, attempts.c.outcome.in_((Outcome.RETRY, Outcome.DEAD))
+    here = sa.and_(attempts.c.kind == lanes.c.kind, attempts.c.destination == lanes.c.destination)
     query = (
         sa.select(
             attempts.c.destination,
@@ -85,7 +144,13 @@ def health(tx: sa.Connection, since: datetime) -> dict[str, Health]:
             sa.func.max(sa.case((done, attempts.c.ended_at))).label("last_done"),
             sa.func.max(sa.case((failed, attempts.c.ended_at))).label("last_failed"),
         )
-        .where(attempts.c.kind == StepKind.DELIVER, attempts.c.started_at >= since)
+        # by way of the lanes, which are few: the attempts' index begins with kind and destination
+        .select_from(lanes.join(attempts, here))
+        .where(
+            lanes.c.kind == StepKind.DELIVER,
+            attempts.c.started_at >= since,
+            attempts.c.intent == Intent.PUBLISH,
+        )
         .group_by(attempts.c.destination)
     )
     return {
@@ -94,16 +159,48 @@ def health(tx: sa.Connection, since: datetime) -> dict[str, Health]:
     }
 
 
-def credits_by_day(tx: sa.Connection, since: datetime) -> dict[date, float]:
-    """Credits that the Story API charged, by the day (UTC) on which the story came in."""
-    day = (
-        sa.func.to_char(sa.func.timezone("UTC", stories.c.created_at), "YYYY-MM-DD")
-        if tx.dialect.name == "postgresql"
-        else sa.func.substr(sa.cast(stories.c.created_at, sa.Text), 1, 10)
-    ).label("day")
+def by_day(tx: sa.Connection, since: datetime) -> dict[date, Day]:
+    """What came in since then, by day."""
+    day = _day(tx, stories.c.created_at).label("day")
     query = (
-        sa.select(day, sa.func.sum(stories.c.used_credits))
-        .where(stories.c.created_at >= since, stories.c.used_credits.is_not(None))
-        .group_by(day)
+        sa.select(
+            day, stories.c.state, sa.func.count(), sa.func.coalesce(sa.func.sum(stories.c.used_credits), 0)
+        )
+        .where(stories.c.created_at >= since)
+        .group_by(day, stories.c.state)
     )
-    return {date.fromisoformat(text): float(total) for text, total in tx.execute(query)}
+    counted: dict[date, dict[str, int]] = {}
+    spent: dict[date, float] = {}
+    for text, state, count, credit in tx.execute(query):
+        on = date.fromisoformat(text)
+        counted.setdefault(on, {})[state] = count
+        spent[on] = spent.get(on, 0.0) + float(credit)
+    return {on: Day(found, spent[on]) for on, found in counted.items()}
+
+
+def _counts(tx: sa.Connection, query: sa.Select[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def _at(
+    rank: sa.ColumnElement[int], count: sa.ColumnElement[int], share: int, value: sa.ColumnElement[float]
+) -> sa.ColumnElement[float]:
+    """The value at the nearest rank of that share, in per cent."""
+    return sa.func.max(sa.case((rank == (count * share + 99) // 100, value)))
+
+
+def _day(tx: sa.Connection, at: sa.ColumnElement[datetime | None]) -> sa.ColumnElement[str]:
+    if tx.dialect.name == "postgresql":
+        return sa.func.to_char(sa.func.timezone("UTC", at), "YYYY-MM-DD")
+    return sa.func.substr(sa.cast(at, sa.Text), 1, 10)
+
+
+def _seconds(
+    tx: sa.Connection, since: sa.ColumnElement[datetime | None], until: sa.ColumnElement[datetime | None]
+) -> sa.ColumnElement[float]:
+    if tx.dialect.name == "postgresql":
+        moment = sa.DateTime(timezone=True)
+        span = sa.type_coerce(until, moment) - sa.type_coerce(since, moment)
+        return sa.func.greatest(0.0, sa.extract("epoch", span))
+    days = sa.func.julianday(until, type_=sa.Float) - sa.func.julianday(since, type_=sa.Float)
+    return sa.func.max(0.0, days * 86400)

@@ -213,6 +213,7 @@ def claim(tx: sa.Connection, step_id: int, now: datetime, lease: float) -> Claim
             generation=claimed.generation,
             kind=row.kind,
             destination=row.destination,
+            intent=row.intent,
             outcome=Outcome.RUNNING,
             started_at=now,
         )

@@ -12,13 +12,15 @@ from service.domain.notices import NoticeKind
 from service.domain.states import (
     ENDED_STEPS,
     UNFINISHED_STORIES,
+    Intent,
     NoticedBy,
     Origin,
     StepKind,
+    StepState,
     StoryState,
 )
 from service.ledger.engine import insert
-from service.ledger.tables import UtcTime, notices, rates, steps, stories, videos
+from service.ledger.tables import notices, rates, steps, stories, videos
 
 
 class Answer(Protocol):
@@ -319,6 +321,12 @@ def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:
         steps.c.kind.in_((StepKind.DOWNLOAD, StepKind.DELIVER)),
         steps.c.state.not_in(ENDED_STEPS),
     )
+    published = sa.select(sa.func.max(steps.c.ended_at)).where(
+        steps.c.story == key,
+        steps.c.kind == StepKind.DELIVER,
+        steps.c.state == StepState.DONE,
+        steps.c.intent == Intent.PUBLISH,
+    )
     changed = tx.execute(
         sa.update(stories)
         .where(stories.c.id == key, stories.c.state == StoryState.SETTLING, ~left)
@@ -326,7 +334,7 @@ def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:
             state=StoryState.SETTLED,
             settled_at=now,
             updated_at=now,
-            published_at=sa.func.coalesce(stories.c.published_at, sa.literal(now, UtcTime())),
+            published_at=sa.func.coalesce(stories.c.published_at, published.scalar_subquery()),
         )
     )
     return changed.rowcount == 1

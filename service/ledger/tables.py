@@ -100,7 +100,7 @@ stories = sa.Table(
     sa.Column("open_since", UtcTime, comment="its days of patience count from here; NULL: from created_at"),
     sa.Column("finished_at", UtcTime, comment="when we first saw it finished"),
     sa.Column("settled_at", UtcTime),
-    sa.Column("published_at", UtcTime, comment="when it was settled for the first time"),
+    sa.Column("published_at", UtcTime, comment="last first publication, when it first settled"),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.Index(
@@ -111,7 +111,7 @@ stories = sa.Table(
     ),
     sa.Index("ix_stories_state_id", "state", "id"),
     sa.Index("ix_stories_request_digest", "request_digest"),
-    sa.Index("ix_stories_finished_at", "finished_at", "origin", "webhook_at"),
+    sa.Index("ix_stories_finished_at", "finished_at", "origin", "webhook_at", "published_at"),
     sa.Index("ix_stories_created_at", "created_at", "state", "used_credits"),
     sa.Index(
         "ix_stories_route",
@@ -267,6 +267,7 @@ attempts = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("intent", sa.Text, nullable=False, server_default=Intent.PUBLISH),
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False, server_default="", comment="what the other side said"),
     sa.Column("started_at", UtcTime, nullable=False),

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import downloads, machines, webhooks
+from tests.bench import downloads, lists, machines, webhooks
 from tests.bench.figures import Figure
 
 MEASURES: Mapping[str, Callable[[int], list[Figure]]] = {
@@ -17,6 +17,9 @@ MEASURES: Mapping[str, Callable[[int], list[Figure]]] = {
     "download": downloads.run,
     "latency": machines.latency,
     "memory": machines.memory,
+    "list": lambda rounds: [
+        figure for kind in ("sqlite", "postgresql") for figure in lists.run(kind, rounds)
+    ],
 }
 
 

@@ -1,6 +1,6 @@
 """`python -m tests.bench.seed --stories 1000000 DATABASE_URL`: fills an empty ledger as years of work would have.
 
-Rows are written without the triggers, whose work is done once at the end.
+Rows are written without triggers and indexes, whose work is done once at the end.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from service.ledger import Ledger
 from service.ledger.migrating import migrate
-from service.ledger.tables import attempts, receipts, sortable, steps, stories
+from service.ledger.tables import attempts, lanes, receipts, sortable, steps, stories
 
 BATCH = 10_000
 DAYS = 730
@@ -94,7 +94,7 @@ def fill(url: str, count: int) -> None:
     ledger = Ledger(url)
     migrate(ledger)
     chance = random.Random(7)
-    with _without_triggers(ledger):
+    with _bare_tables(ledger):
         for first in range(1, count + 1, BATCH):
             rows: Rows = defaultdict(list)
             for number in range(first, min(first + BATCH, count + 1)):
@@ -177,31 +177,45 @@ def _write(ledger: Ledger, rows: Rows) -> None:
 
 
 @contextmanager
-def _without_triggers(ledger: Ledger) -> Iterator[None]:
-    saved: list[str] = []
-    if ledger.dialect == "sqlite":
-        with ledger.write() as tx:
-            found = tx.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
-            for name, sql in found:
-                saved.append(sql)
-                tx.exec_driver_sql(f"DROP TRIGGER {name}")
+def _bare_tables(ledger: Ledger) -> Iterator[None]:
+    with ledger.write() as tx:
+        dropped = list(_drop_what_follows(tx))
     yield
     with ledger.write() as tx:
-        for sql in saved:
-            tx.exec_driver_sql(sql)
-        if saved:
-            tx.exec_driver_sql(
-                "INSERT INTO story_words(rowid, title, idea) "
-                "SELECT id, title, json_extract(request, '$.idea') FROM stories"
-            )
-        for query in (
-            "SELECT 'stories', state, '', '', 'sum', count(*) FROM stories GROUP BY state",
-            "SELECT 'steps', kind, destination, state, 'sum', count(*) FROM steps GROUP BY kind, destination, state",
-            "SELECT 'receipts', verdict, '', '', 'sum', count(*) FROM receipts GROUP BY verdict",
-        ):
-            tx.exec_driver_sql(f"INSERT INTO totals (name, kind, destination, outcome, part, value) {query}")
+        for made in dropped:
+            tx.exec_driver_sql(made)
+        _do_what_triggers_do(tx)
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as free:
         free.exec_driver_sql("ANALYZE")
+
+
+def _drop_what_follows(tx: sa.Connection) -> Iterator[str]:
+    """Drops SQLite's triggers, and the indexes of either; gives the statements that make them again."""
+    known = (
+        "SELECT type, name, sql FROM sqlite_master "
+        "WHERE type = 'trigger' OR (type = 'index' AND sql IS NOT NULL AND tbl_name NOT LIKE 'story_words%')"
+        if tx.dialect.name == "sqlite"
+        else "SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' "
+        "AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+    )
+    for kind, name, sql in tx.exec_driver_sql(known).all():
+        tx.exec_driver_sql(f"DROP {kind} {name}")
+        yield sql
+
+
+def _do_what_triggers_do(tx: sa.Connection) -> None:
+    if tx.dialect.name == "sqlite":
+        tx.exec_driver_sql(
+            "INSERT INTO story_words(rowid, title, idea) "
+            "SELECT id, title, json_extract(request, '$.idea') FROM stories"
+        )
+    for query in (
+        "SELECT 'stories', state, '', '', 'sum', count(*) FROM stories GROUP BY state",
+        "SELECT 'steps', kind, destination, state, 'sum', count(*) FROM steps GROUP BY kind, destination, state",
+        "SELECT 'receipts', verdict, '', '', 'sum', count(*) FROM receipts GROUP BY verdict",
+    ):
+        tx.exec_driver_sql(f"INSERT INTO totals (name, kind, destination, outcome, part, value) {query}")
+    tx.execute(sa.insert(lanes), [{"kind": "deliver", "destination": name} for name in DESTINATIONS])
 
 
 def main() -> int:

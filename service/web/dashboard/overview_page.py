@@ -1,21 +1,32 @@
 """The overview: what is where, how fast, and what needs a hand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from flask import Blueprint, render_template
 
 from service.domain.people import Role
-from service.domain.states import StepKind
+from service.domain.states import UNFINISHED_STORIES, StepKind, StoryState
 from service.ledger import lanes, overview, stories
 from service.ledger.lanes import LaneState
-from service.ledger.overview import Health, Waiting
-from service.web.dashboard.charts import Bar, bars
+from service.ledger.overview import Day, Health, Publishing, Times, Waiting
+from service.web.dashboard.charts import Bar, Point, bars, points, stacks
 from service.web.dashboard.guard import needs
 from service.wiring import Relay
 
 DAYS = 14
 HEALTH_HOURS = 24
+
+RESULTS = ("published", "not published", "cancelled", "under way")
+"""What a day's stories came to, from the bottom of the stack to its top."""
+
+_RESULTS = {
+    StoryState.SETTLED: "published",
+    StoryState.CANCELLED: "cancelled",
+    **dict.fromkeys((StoryState.FAILED, StoryState.UNKNOWN, StoryState.GIVEN_UP), "not published"),
+    **dict.fromkeys(UNFINISHED_STORIES, "under way"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,56 +41,101 @@ class Place:
 
 @dataclass(frozen=True)
 class Overview:
-    """All that the page shows."""
+    """What moves by the second."""
 
     states: dict[str, int]
     waiting: list[Waiting]
     places: list[Place]
-    typical: float | None
-    slow: float | None
-    published: int
+
+
+@dataclass(frozen=True)
+class DayLine:
+    """A day as the tables below the charts tell it."""
+
+    day: date
+    results: Mapping[str, int]
+    times: Times | None
+    credits: float
+
+
+@dataclass(frozen=True)
+class Trends:
+    """What moves by the day; `slowest` is the top of the chart of times, in seconds."""
+
+    times: Times | None
     finished: int
     missed: int
+    days: list[DayLine]
+    results: list[Bar]
+    typical: list[Point]
+    slow: list[Point]
+    slowest: float
     credits: list[Bar]
     spent: float
 
 
 def add(page: Blueprint, relay: Relay) -> None:
-    """Adds the page and the part of it that renews itself."""
+    """Adds the page and the parts of it that renew themselves."""
 
     @page.get("/")
     @needs(Role.VIEWER)
     def overview() -> str:
-        return render_template("overview.html", seen=read(relay), now=relay.now(), days=DAYS)
+        return render_template(
+            "overview.html", seen=read(relay), trends=trends(relay), now=relay.now(), days=DAYS, parts=RESULTS
+        )
 
     @page.get("/overview/live")
     @needs(Role.VIEWER)
     def overview_live() -> str:
-        return render_template("overview_live.html", seen=read(relay), now=relay.now(), days=DAYS)
+        return render_template("overview_live.html", seen=read(relay), now=relay.now())
+
+    @page.get("/overview/trends")
+    @needs(Role.VIEWER)
+    def overview_trends() -> str:
+        return render_template("overview_trends.html", trends=trends(relay), days=DAYS, parts=RESULTS)
 
 
 def read(relay: Relay) -> Overview:
-    """Reads the ledger once."""
+    """Reads what is where now."""
     now = relay.now()
-    since = now - timedelta(days=DAYS)
     with relay.ledger.read() as tx:
-        seconds = overview.publishing_seconds(tx, since)
+        health = overview.health(tx, now - timedelta(hours=HEALTH_HOURS))
+        places = _places(relay, lanes.all_lanes(tx), health)
+        return Overview(overview.states(tx), overview.waiting(tx, now), places)
+
+
+def trends(relay: Relay) -> Trends:
+    """Reads how it went, day by day."""
+    now = relay.now()
+    on = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
+    since = datetime.combine(on[0], datetime.min.time(), now.tzinfo)
+    with relay.ledger.read() as tx:
+        times = overview.publishing(tx, since)
         finished, missed = stories.missed_webhooks(tx, since)
-        spent = overview.credits_by_day(tx, since)
-        return Overview(
-            states=stories.counts(tx),
-            waiting=overview.waiting(tx, now),
-            places=_places(
-                relay, lanes.all_lanes(tx), overview.health(tx, now - timedelta(hours=HEALTH_HOURS))
-            ),
-            typical=_share(seconds, 0.5),
-            slow=_share(seconds, 0.95),
-            published=len(seconds),
-            finished=finished,
-            missed=missed,
-            credits=bars(_each_day(spent, now)),
-            spent=sum(spent.values()),
-        )
+        counted = overview.by_day(tx, since)
+    lines = [_line(day, counted.get(day, Day()), times) for day in on]
+    slowest = max((line.times.slow for line in lines if line.times), default=0.0)
+    typical = [(line.day, line.times.typical if line.times else None) for line in lines]
+    slow = [(line.day, line.times.slow if line.times else None) for line in lines]
+    return Trends(
+        times=times.all,
+        finished=finished,
+        missed=missed,
+        days=lines,
+        results=stacks([(line.day, line.results) for line in lines]),
+        typical=points(typical, slowest),
+        slow=points(slow, slowest),
+        slowest=slowest,
+        credits=bars([(line.day, line.credits) for line in lines]),
+        spent=sum(line.credits for line in lines),
+    )
+
+
+def _line(day: date, counted: Day, times: Publishing) -> DayLine:
+    results = dict.fromkeys(RESULTS, 0)
+    for state, count in counted.states.items():
+        results[_RESULTS[StoryState(state)]] += count
+    return DayLine(day, results, times.by_day.get(day), counted.credits)
 
 
 def _places(relay: Relay, states: list[LaneState], health: dict[str, Health]) -> list[Place]:
@@ -95,13 +151,3 @@ def _places(relay: Relay, states: list[LaneState], health: dict[str, Health]) ->
         )
         for name in names
     ]
-
-
-def _share(ordered: list[float], share: float) -> float | None:
-    """The value below which this share of the sorted values lies (nearest rank)."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None
-
-
-def _each_day(values: dict[date, float], now: datetime) -> list[tuple[date, float]]:
-    days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
-    return [(day, values.get(day, 0.0)) for day in days]

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -173,13 +172,3 @@ def test_a_line_has_the_newest_delivery_to_each_destination(ledger: Ledger, stor
     assert [(each.destination, each.state) for each in first[0].deliveries] == [("team", StepState.PENDING)]
     assert first[0].route == "all"
     assert replace(first[0], deliveries=()).about == "story-1"
-
-
-def test_the_first_time_that_a_story_settles_is_kept(ledger: Ledger, story: int) -> None:
-    with ledger.write() as tx:
-        for moment in (at(5), at(500)):
-            stories.change(tx, story, moment, state=StoryState.SETTLING, settled_at=None)
-            assert stories.settle_if_over(tx, story, moment)
-        times = tx.execute(sa.text("SELECT published_at, settled_at FROM stories")).one()
-    assert str(times[0])[:19].replace("T", " ") == str(NOON + timedelta(seconds=5))[:19]
-    assert times[0] < times[1]

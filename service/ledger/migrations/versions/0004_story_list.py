@@ -11,15 +11,28 @@ down_revision = "0003"
 _DELIVERS = "kind = 'deliver'"
 
 
+_FIRST_PUBLISHED = """
+UPDATE stories SET published_at = (
+    SELECT max(first) FROM (
+        SELECT min(attempts.ended_at) AS first FROM steps JOIN attempts ON attempts.step = steps.id
+        WHERE steps.story = stories.id AND steps.kind = 'deliver' AND attempts.outcome = 'done'
+        GROUP BY steps.id
+    ) AS each_step
+) WHERE settled_at IS NOT NULL
+"""
+
+
 def upgrade() -> None:
-    op.add_column(
-        "stories",
-        sa.Column("published_at", UtcTime(), nullable=True, comment="when it was settled for the first time"),
-    )
-    op.execute("UPDATE stories SET published_at = settled_at")
+    op.add_column("attempts", sa.Column("intent", sa.Text(), server_default="publish", nullable=False))
+    last = "last first publication, when it first settled"
+    op.add_column("stories", sa.Column("published_at", UtcTime(), nullable=True, comment=last))
+    op.execute(_FIRST_PUBLISHED)
     op.drop_index("ix_stories_finished_at", "stories")
     op.create_index(
-        "ix_stories_finished_at", "stories", ["finished_at", "origin", "webhook_at"], unique=False
+        "ix_stories_finished_at",
+        "stories",
+        ["finished_at", "origin", "webhook_at", "published_at"],
+        unique=False,
     )
     op.create_index("ix_stories_created_at", "stories", ["created_at", "state", "used_credits"], unique=False)
     op.create_index(
