@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.domain.states import Origin, StoryState, Verdict
 from service.domain.stories import text
-from service.ledger import Ledger, stories, webhooks
+from service.ledger import Ledger, forgotten, stories, webhooks
 from service.ledger.collisions import whoever_was_first
 from service.ledger.group_commit import GroupCommit
 from service.ledger.receipts import Receipt
@@ -155,7 +155,10 @@ def _make_known(tx: sa.Connection, arrivals: Sequence[Arrival]) -> None:
         for arrival in reversed(arrivals)
         if isinstance(arrival.delivery.token, RouteToken) and arrival.hint and arrival.hint.story_id
     }
+    gone = forgotten.among(tx, named)
     for story_id, (route, at) in sorted(named.items()):
+        if story_id in gone:
+            continue
         new = NewStory(
             submission_id=new_submission_id(),
             origin=Origin.WEBHOOK,

@@ -164,6 +164,7 @@ class Scheduler:
             if last is not None and now - last < MISSED_PAUSE:
                 return
             reports.beat(tx, "watch-webhooks", now)
+        with self.relay.ledger.read() as tx:  # counted beside SQLite's one writer, for whom webhooks wait
             finished, missed = stories.missed_webhooks(tx, now - MISSED_WINDOW)
         if finished < MISSED_LEAST or missed <= share * finished:
             return

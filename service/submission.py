@@ -15,7 +15,7 @@ from service.domain.schedules import first_poll_delay
 from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
-from service.ledger import Ledger, LedgerDown, fetch_steps, people, stories, withdrawals
+from service.ledger import Ledger, LedgerDown, fetch_steps, forgotten, people, stories, withdrawals
 from service.ledger.collisions import whoever_was_first
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
@@ -141,6 +141,7 @@ class Submission:
             next_poll_at=now + timedelta(seconds=self.settings.poll_min_seconds),
         )
         with self.ledger.write() as tx:
+            forgotten.lift(tx, story_id)
             stories.add(tx, new, now)
             row = stories.lock_by_id(tx, story_id)
             if row is None:

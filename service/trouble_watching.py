@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import sqlalchemy as sa
 import structlog
 
 from service.domain.notices import NoticeKind, Trouble
@@ -32,20 +31,20 @@ class TroubleWatch:
 
     def _queue(self) -> None:
         now, limit = self.relay.now(), self.relay.settings.queue_old_seconds
-        with self.relay.ledger.write() as tx:
+        with self.relay.ledger.read() as tx:  # looked for beside SQLite's one writer, for whom webhooks wait
             oldest = steps.oldest_due(tx, now)
-            if oldest is None or oldest > now - timedelta(seconds=limit):
-                self._over(tx, NoticeKind.QUEUE_OLD, now)
-                return
-            waits = lasted((now - oldest).total_seconds())
-            trouble = Trouble(
-                key="",
-                kind=NoticeKind.QUEUE_OLD,
-                title="Work waits for too long",
-                text=f"The oldest step has been due for {waits}. Do the workers run, and is the queue reachable? "
-                "`storyrelay doctor` says what is wrong.",
-            )
-            self._begins(tx, trouble, now)
+        if oldest is None or oldest > now - timedelta(seconds=limit):
+            self._over(NoticeKind.QUEUE_OLD, now)
+            return
+        waits = lasted((now - oldest).total_seconds())
+        trouble = Trouble(
+            key="",
+            kind=NoticeKind.QUEUE_OLD,
+            title="Work waits for too long",
+            text=f"The oldest step has been due for {waits}. Do the workers run, and is the queue reachable? "
+            "`storyrelay doctor` says what is wrong.",
+        )
+        self._begins(trouble, now)
 
     def _disk(self) -> None:
         url = urlsplit(self.relay.settings.video_store)
@@ -54,23 +53,34 @@ class TroubleWatch:
             return
         free, wanted = shutil.disk_usage(folder).free, self.relay.settings.max_video_bytes
         now = self.relay.now()
-        with self.relay.ledger.write() as tx:
-            if free >= wanted:
-                self._over(tx, NoticeKind.DISK_LOW, now, DISK)
-                return
-            trouble = Trouble(
-                key="",
-                kind=NoticeKind.DISK_LOW,
-                title="The video store is nearly full",
-                text=f"{folder} has {free / 2**30:.1f} GiB left, and one video may have {wanted / 2**30:.1f} GiB. "
-                "Make room, or set VIDEO_STORE to another place.",
-            )
-            self._begins(tx, trouble, now, DISK)
+        if free >= wanted:
+            self._over(NoticeKind.DISK_LOW, now, DISK)
+            return
+        trouble = Trouble(
+            key="",
+            kind=NoticeKind.DISK_LOW,
+            title="The video store is nearly full",
+            text=f"{folder} has {free / 2**30:.1f} GiB left, and one video may have {wanted / 2**30:.1f} GiB. "
+            "Make room, or set VIDEO_STORE to another place.",
+        )
+        self._begins(trouble, now, DISK)
 
-    def _begins(self, tx: sa.Connection, trouble: Trouble, now: datetime, about: str = "") -> None:
-        if troubles.begin(tx, trouble, self.relay.configuration.notices, now, about):
+    def _begins(self, trouble: Trouble, now: datetime, about: str = "") -> None:
+        if self._is_open(trouble.kind, about):
+            return
+        with self.relay.ledger.write() as tx:
+            began = troubles.begin(tx, trouble, self.relay.configuration.notices, now, about)
+        if began:
             log.error("trouble.began", kind=trouble.kind, about=about)
 
-    def _over(self, tx: sa.Connection, kind: NoticeKind, now: datetime, about: str = "") -> None:
-        if troubles.end(tx, kind, now, about):
+    def _over(self, kind: NoticeKind, now: datetime, about: str = "") -> None:
+        if not self._is_open(kind, about):
+            return
+        with self.relay.ledger.write() as tx:
+            ended = troubles.end(tx, kind, now, about)
+        if ended:
             log.info("trouble.over", kind=kind, about=about)
+
+    def _is_open(self, kind: NoticeKind, about: str) -> bool:
+        with self.relay.ledger.read() as tx:
+            return troubles.is_open(tx, kind, about)

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepState
-from service.ledger import stories
+from service.ledger import forgotten, stories
 from service.ledger.engine import insert
 from service.ledger.people_tables import audit
 from service.ledger.retention_tables import discarded_files
@@ -45,6 +45,8 @@ class Forgotten:
 def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
     """Deletes the story, its steps, attempts, notices, receipts and videos; its files are listed as discarded.
 
+    Of its id a digest stays, so that no webhook brings it back; who tracks it does.
+
     Steps that wait are deleted with it: their jobs find nothing. Raises StillRunning, sqlalchemy's NoResultFound
     for a story that is not there.
     """
@@ -61,6 +63,7 @@ def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
     # the foreign key would keep them, with the bodies that name the story
     gone = tx.execute(sa.delete(receipts).where(receipts.c.story == key)).rowcount
     tx.execute(sa.delete(stories_table).where(stories_table.c.id == key))
+    forgotten.note(tx, row.story_id, now)
     return Forgotten(row, prefixes, gone)
 
 

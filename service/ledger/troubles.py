@@ -89,6 +89,12 @@ def end(tx: sa.Connection, kind: NoticeKind, now: datetime, about: str = "") -> 
     return True
 
 
+def is_open(tx: sa.Connection, kind: NoticeKind, about: str = "") -> bool:
+    """Whether such a trouble lasts."""
+    lasting = troubles.c.kind == kind, troubles.c.about == about, troubles.c.resolved_at.is_(None)
+    return bool(tx.execute(sa.select(sa.exists().where(*lasting))).scalar_one())
+
+
 def open_ones(tx: sa.Connection) -> list[TroubleRow]:
     """What is troubling now, the oldest first."""
     query = sa.select(troubles).where(troubles.c.resolved_at.is_(None)).order_by(troubles.c.id)

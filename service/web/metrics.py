@@ -34,6 +34,9 @@ from service.wiring import Relay
 
 log = structlog.get_logger()
 
+PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+"""Any of them says that the request came through a proxy."""
+
 
 def blueprint(relay: Relay) -> Blueprint:
     """The route; who may ask is a matter of METRICS_ALLOW and METRICS_TOKEN."""
@@ -43,7 +46,7 @@ def blueprint(relay: Relay) -> Blueprint:
 
     @page.get("/metrics")
     def show() -> Response:
-        proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+        proxied = any(name in request.headers for name in PROXY_HEADERS)
         # an address that is a proxy's of which nobody told us is not that of the one who asks
         remote = None if proxied and not relay.settings.trusted_proxies else request.remote_addr
         if not is_admitted(relay.settings, remote, request.headers.get("Authorization", "")):

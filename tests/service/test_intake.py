@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.domain.states import Origin, StoryState, Verdict
 from service.intake import Arrival, Delivery, Hint, Intake, Malformed, read_hint
-from service.ledger import Ledger, receipts, reports, stories
+from service.ledger import Ledger, forgetting, forgotten, receipts, reports, stories
 from service.ledger.stories import NewStory
 from service.ledger.tables import receipts as receipts_table
 from service.webhook_url import RouteToken, SubmissionToken
@@ -232,6 +232,20 @@ def test_a_routes_token_makes_the_story_known_once(intake: Intake, ledger: Ledge
         assert row is not None
         assert (row.origin, row.route, row.state) == ("webhook", "all", StoryState.OPEN)
         assert len(reports.steps_of(tx, row.id)) == 1
+
+
+def test_a_forgotten_story_comes_back_for_a_person_alone(intake: Intake, ledger: Ledger) -> None:
+    route, body = ROUTE, {"id": "story-9", "status": "success"}
+    assert send(intake, body, route) == Verdict.ACCEPTED
+    with ledger.write() as tx:
+        found = stories.find(tx, "story-9")
+        assert found is not None
+        forgetting.forget_story(tx, found.id, NOON)
+    assert send(intake, body, route) == Verdict.UNMATCHED
+    with ledger.write() as tx:
+        assert stories.find(tx, "story-9") is None
+        forgotten.lift(tx, "story-9")
+    assert send(intake, body, route) == Verdict.ACCEPTED
 
 
 def test_a_routes_token_without_an_id_is_kept_as_unmatched(intake: Intake, ledger: Ledger) -> None:

@@ -330,6 +330,8 @@ def test_only_who_is_named_may_look(
     [
         ("0", {}, 200),
         ("0", {"X-Forwarded-For": "192.0.2.1"}, 404),
+        ("0", {"X-Real-IP": "192.0.2.1"}, 404),
+        ("0", {"Via": "1.1 proxy"}, 404),
         ("1", {"X-Forwarded-For": "192.0.2.1"}, 404),
         ("1", {"X-Forwarded-For": "127.0.0.1"}, 200),
         ("0", {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "192.0.2.1"}, 200),

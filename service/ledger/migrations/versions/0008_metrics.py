@@ -46,6 +46,12 @@ def _tables() -> None:
         sa.Column("cleared_at", UtcTime(), nullable=True, comment="when the store had none of them any more"),
         sa.PrimaryKeyConstraint("prefix", name=op.f("pk_discarded_files")),
     )
+    op.create_table(
+        "forgotten_stories",
+        sa.Column("digest", sa.Text(), nullable=False, comment="SHA-256 of the Story API's id, in hex"),
+        sa.Column("forgotten_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_forgotten_stories")),
+    )
 
 
 def _columns() -> None:
