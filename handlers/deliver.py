@@ -11,7 +11,17 @@ from service.domain.delivery import DeliveryFailed, Reference
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Intent, StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Record, Released, StepFailed
-from service.ledger import deliveries, lanes, notices, progress_steps, revisions, steps, stories, withdrawals
+from service.ledger import (
+    approvals,
+    deliveries,
+    lanes,
+    notices,
+    progress_steps,
+    revisions,
+    steps,
+    stories,
+    withdrawals,
+)
 from service.ledger.deliveries import Delivery
 from service.ledger.stories import StoryRow
 from service.video_store import StoreError
@@ -25,6 +35,9 @@ PROGRESS_SECONDS = 2.0
 
 UNWOKEN_SECONDS = 900.0
 """After how long a delivery that waits for others looks itself, should nothing have woken it."""
+
+UNANSWERED_SECONDS = 86400.0
+"""After how long a delivery that waits for people looks itself, should nothing have woken it."""
 
 _CANCELLED = "the story was cancelled"
 
@@ -94,7 +107,7 @@ def _call(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt, refe
     published = connector.publish(wanted)
     return Done(
         published.remark or "published",
-        record=_ended(step),
+        record=_published(step),
         reference=published.reference,
         url=published.url,
         remark=published.remark or None,
@@ -110,14 +123,33 @@ def _begin(relay: Relay, step: ClaimedStep) -> None:
             raise Released("a person wants it withdrawn by now")
 
 
-def _held_up(relay: Relay, step: ClaimedStep) -> Later | None:
+def _held_up(relay: Relay, step: ClaimedStep) -> Done | Later | None:
     """Leaves a place alone that somebody has paused meanwhile, and lets the deliveries that are to come first end."""
     with relay.ledger.read() as tx:
         lane = lanes.read(tx, step.lane)
     if lane.is_paused:
         # due at once, so that it keeps its place: the lane is what waits
         return Later(f"{step.lane.destination} is {lane.message}", 0.0, reached=False)
-    return _comes_after(relay, step)
+    return _unanswered(relay, step) or _comes_after(relay, step)
+
+
+def _unanswered(relay: Relay, step: ClaimedStep) -> Done | Later | None:
+    """Waits until people have approved; ends where they did not. Their answer wakes it."""
+    with relay.ledger.read() as tx:
+        question = approvals.holds(tx, step)
+    if question is None:
+        return None
+    if not question.is_open:
+        said = question.told
+        return Done(said, remark=said, record=_ended(step), reached=False, state=StepState.CANCELLED)
+
+    def record(tx: sa.Connection, now: datetime) -> None:
+        approvals.wait(tx, step, now)
+
+    left = UNANSWERED_SECONDS
+    if question.expires_at is not None:
+        left = max(left, (question.expires_at - relay.now()).total_seconds())
+    return Later(f"waits for approval by {question.destination}", left, record=record, reached=False)
 
 
 def _comes_after(relay: Relay, step: ClaimedStep) -> Later | None:
@@ -134,6 +166,16 @@ def _comes_after(relay: Relay, step: ClaimedStep) -> Later | None:
         deliveries.wait_for(tx, step, first, now)
 
     return Later(f"waits for {', '.join(first)}", UNWOKEN_SECONDS, record=record, reached=False)
+
+
+def _published(step: ClaimedStep) -> Record:
+    """As `_ended`; and has people asked there what they are to decide, now that they can see the story."""
+
+    def record(tx: sa.Connection, now: datetime) -> None:
+        approvals.begin_asking(tx, step.story_key, step.revision, step.lane.destination, now)
+        _ended(step)(tx, now)
+
+    return record
 
 
 def _ended(step: ClaimedStep) -> Record:

@@ -1,7 +1,8 @@
 """The download step: brings the video into the store, whole and checked, with its poster and captions."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import sqlalchemy as sa
 from handlers.attempt import Attempt, settle
 from handlers.fetch import failure as api_failure
 from handlers.video_file import DecoderStopped, VideoLimits, VideoRefused, examine
+from service.domain.approvals import ApprovalTimes
 from service.domain.captions import Narration, captions
 from service.domain.notices import NoticeKind, Trouble
-from service.domain.routing import UnknownRoute, destinations_for
+from service.domain.routing import UnknownRoute, led_to, questions_for, routes_for
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
 from service.ledger import (
+    approvals,
     deliveries,
     forgetting,
     lanes,
@@ -51,6 +54,15 @@ STALE_URL = (403, 404, 410)
 GONE_TRIES = 3
 """Attempts, each with its fresh addresses, after which a video that is not there counts as gone: a content delivery
 network may show a file some seconds after the Story API speaks of it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What people are asked before its deliveries may run: route → the destination that is asked, and how long."""
+
+    questions: Mapping[str, str]
+    times: ApprovalTimes
+
 
 _PERMANENT = (AddressRefused, BadUrl, TooLarge, TooManyRedirects)
 
@@ -133,9 +145,10 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         has_captions=text is not None,
     )
     said = f"{video.bytes} bytes, {video.seconds:.1f} s, {video.width}×{video.height}"
-    wanted = _deliveries(relay, row, video)
+    wanted, questions = _deliveries(relay, row, video)
+    asked = Asked(questions, relay.configuration.approval)
     stand_ins = relay.configuration.stand_ins(step.lane.destination for step in wanted)
-    return Done(said, record=_stored(video, wanted, stand_ins))
+    return Done(said, record=_stored(video, wanted, stand_ins, asked))
 
 
 @contextlib.contextmanager
@@ -217,7 +230,7 @@ def _refreshed(relay: Relay, attempt: Attempt) -> Story:
         raise StepFailed(f"no fresh address for the video: {met}", retry_after=met.retry_after) from error
 
 
-def _stored(video: VideoRow, wanted: list[steps.NewStep], stand_ins: list[str]) -> Record:
+def _stored(video: VideoRow, wanted: list[steps.NewStep], stand_ins: list[str], asked: Asked) -> Record:
     def record(tx: sa.Connection, now: datetime) -> None:
         stories.add_video(tx, video, now)
         row = stories.lock(tx, video.story)
@@ -225,6 +238,8 @@ def _stored(video: VideoRow, wanted: list[steps.NewStep], stand_ins: list[str]) 
         # decided here, under the lock: what was delivered before may have been overtaken while we downloaded
         if not overtaken and stories.delivered_sha256(tx, video.story, video.revision) != video.sha256:
             _deliver(tx, row, wanted, stand_ins, now)
+            approvals.ask(tx, row.id, row.revision, asked.questions, asked.times, now)
+            approvals.close_idle(tx, row.id, "it was withdrawn from where it was to go", now)
         if stories.settle_if_over(tx, video.story, now):
             progress_steps.ask(tx, video.story, now)  # nobody gets it, and who watches it is told
 
@@ -246,13 +261,15 @@ def _deliver(
     deliveries.tell_withdrawn(tx, row, now)
 
 
-def _deliveries(relay: Relay, row: StoryRow, video: VideoRow) -> list[steps.NewStep]:
+def _deliveries(relay: Relay, row: StoryRow, video: VideoRow) -> tuple[list[steps.NewStep], dict[str, str]]:
     try:
         facts = routing_facts(row, video.seconds)
-        wanted = destinations_for(relay.configuration.routes, facts, row.route, relay.now())
+        taken = routes_for(relay.configuration.routes, facts, row.route, relay.now())
     except UnknownRoute as error:
         raise StepFailed(f"{error}: it was pinned when the story came in", permanent=True) from error
-    return [
+    wanted = led_to(taken)
+    made = [
         steps.NewStep(Lane(StepKind.DELIVER, destination), row.id, video.revision, route=route)
         for destination, route in wanted.items()
     ]
+    return made, questions_for(taken, wanted)

@@ -17,7 +17,7 @@ from rq import Queue, Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from handlers import deliver, download, fetch, notify, progress
+from handlers import asking, deliver, download, fetch, notify, progress
 from handlers.attempt import EarlyStop
 from handlers.step_machine import Handler, StepMachine
 from service import send_testing, tracing
@@ -36,6 +36,7 @@ HANDLERS: Mapping[StepKind, Handler] = {
     StepKind.DELIVER: Handler(deliver.work, deliver.dead),
     StepKind.NOTIFY: Handler(notify.work, notify.dead),
     StepKind.PROGRESS: Handler(progress.work, progress.dead),
+    StepKind.ASK: Handler(asking.work, asking.dead),
 }
 
 KILL_AFTER = 5.0

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, cast
 
 from pydantic import BaseModel
 
+from service.domain.approvals import Question
 from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
 from service.domain.progress import Progress
 from service.domain.rates import Rate
@@ -90,6 +91,13 @@ class Progressive(Protocol):
         """
 
 
+class Asking(Protocol):
+    """What a connector may do beside: ask people whether a story may go on to other destinations."""
+
+    def ask(self, question: Question) -> Published:
+        """Asks once, reminds once where a reminder is due, and shows how it ended, where it can."""
+
+
 class Territorial(Protocol):
     """What a connector may say beside: where it writes, when no other destination may write there as well."""
 
@@ -134,3 +142,13 @@ def territory(connector: Connector) -> str | None:
 def progressive(connector: Connector) -> Progressive | None:
     """The connector as one that shows progress, None where it can't."""
     return cast("Progressive", connector) if hasattr(connector, "show_progress") else None
+
+
+def asking(connector: Connector) -> Asking | None:
+    """The connector as one that asks people, None where it can't."""
+    return cast("Asking", connector) if can_ask(type(connector)) else None
+
+
+def can_ask(connector: type[Connector]) -> bool:
+    """Whether a connector can ask people."""
+    return hasattr(connector, "ask")

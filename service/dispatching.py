@@ -55,7 +55,7 @@ class Dispatcher:
 
     def limit(self, lane: Lane) -> int:
         """How many steps of the lane may be queued or running at once."""
-        if lane.kind not in (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS):
+        if lane.kind not in (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS, StepKind.ASK):
             return self.settings.queue_limit
         destination = self.configuration.destinations.get(lane.destination)
         own = destination.max_in_flight if destination is not None else None

@@ -13,6 +13,7 @@ from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState, Stor
 from service.domain.steps import Lane
 from service.ledger import (
     Ledger,
+    approvals,
     deliveries,
     fetch_steps,
     people,
@@ -166,9 +167,13 @@ class Replaying:
         if name not in self.configuration.destinations:
             return Action(lane, Redone.NOT_CONFIGURED)
         if last is not None and last.revision == row.revision:
-            return Action(lane, _again(tx, last, now))
+            done = _again(tx, last, now)
+            approvals.ask_again(tx, last.id, self.configuration.approval, now)
+            return Action(lane, done)
         route = last.route if last is not None else row.route or ""
         steps.add(tx, [steps.NewStep(lane, row.id, row.revision, route)], now)
+        if last is not None:
+            approvals.ask_for_later(tx, last.id, row.revision, self.configuration.approval, now)
         revisions.supersede(tx, row.id, StepKind.DELIVER, [name], row.revision, now)
         return Action(lane, Redone.MADE)
 

@@ -11,6 +11,7 @@ from service.bulk_replaying import BulkReplaying
 from service.domain.notices import NoticeKind, Trouble
 from service.ledger import LedgerDown, lanes, metrics, notices, reports, stories
 from service.outbound_http import OutboundError, Request
+from service.question_minding import QuestionMinding
 from service.reconciliation import Reconciliation
 from service.trouble_watching import TroubleWatch
 from service.video_store import StoreError
@@ -67,6 +68,7 @@ class Scheduler:
         self._clear_store(now)
         self._prune(now)
         self._replay_many()
+        self._mind_questions()
         TroubleWatch(relay).look()
         self._ping(now)
 
@@ -88,6 +90,12 @@ class Scheduler:
             return
         if status >= 300:
             log.warning("ping.refused", status=status)
+
+    def _mind_questions(self) -> None:
+        """Reminds people of questions, and ends those that nobody answered in time."""
+        minding = QuestionMinding(self.relay.ledger, self.relay.configuration, self.relay.now)
+        if minding.run():
+            self.relay.dispatcher.dispatch()
 
     def _replay_many(self) -> None:
         relay = self.relay

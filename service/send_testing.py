@@ -19,6 +19,9 @@ log = structlog.get_logger()
 ANSWER_SECONDS = 300.0
 """A test without an answer for so long has lost its worker, or found none."""
 
+PLACE_KINDS = (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS, StepKind.ASK)
+"""The kinds of work that call a destination's place."""
+
 LONGEST_SAID = 2000
 
 
@@ -29,7 +32,7 @@ def send_test(relay: Relay, destination: str, by: Doer | None = None) -> tuple[P
     DeliveryFailed.
     """
     published = relay.connector(destination).send_test()
-    both = [Lane(kind, destination) for kind in (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS)]
+    both = [Lane(kind, destination) for kind in PLACE_KINDS]
     now = relay.now()
     with relay.ledger.write() as tx:
         people.note_deed(tx, by, now, "send_test", destination)

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
+from service.approval_url import ApprovalUrls
 from service.configuration import Configuration, load_configuration, try_connectors
 from service.connectors import Connector, ConnectorTools, connector_class, default_rate, shows_progress
 from service.dispatching import Dispatcher
@@ -109,6 +110,14 @@ class Relay:
         if not keys:
             raise _no_keys()
         return SetupUrls(self.settings.public_url, keys, lambda: self.now().timestamp())
+
+    @property
+    def approval_urls(self) -> ApprovalUrls:
+        """Makes and reads what answers to questions are known by. Raises SettingsError."""
+        keys = [key.get_secret_value() for key in self.settings.secret_keys]
+        if not keys:
+            raise _no_keys()
+        return ApprovalUrls(self.settings.public_url, keys)
 
     def story_api(self, stop: Stop | None = None) -> StoryApi:
         """The Story API with the operator's key."""

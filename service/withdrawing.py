@@ -18,7 +18,7 @@ from service.domain.states import (
     StoryState,
 )
 from service.domain.steps import Lane
-from service.ledger import Ledger, deliveries, people, progress_steps, stories, withdrawals
+from service.ledger import Ledger, approvals, deliveries, people, progress_steps, stories, withdrawals
 from service.ledger.deliveries import Delivery
 from service.ledger.replays import hasten
 from service.ledger.stories import StoryRow
@@ -130,6 +130,7 @@ class Withdrawing:
 
     def _conclude(self, tx: sa.Connection, row: StoryRow, actions: Sequence[Undoing], now: datetime) -> None:
         deliveries.wake(tx, row.id, now)
+        approvals.close_idle(tx, row.id, "it was withdrawn from where it was to go", now)
         done = {each.done for each in actions}
         if row.state == StoryState.SETTLED and Undone.DUE in done:
             stories.change(tx, row.id, now, state=StoryState.SETTLING, settled_at=None, open_since=now)

@@ -20,6 +20,7 @@ from handlers.connectors.email_story import Composed, StoryMail
 from handlers.connectors.email_texts import MailTexts
 from handlers.connectors.email_wire import wire_of
 from handlers.connectors.oauth_token import AccessTokens
+from handlers.connectors.question_text import ask_by_notice
 from handlers.connectors.smtp import (
     Dial,
     Mail,
@@ -35,6 +36,7 @@ from handlers.connectors.smtp_outcome import Outcome
 from handlers.connectors.smtp_replies import TooLarge
 from handlers.message_text import clean, cut, line
 from service.connectors import ConnectorTools
+from service.domain.approvals import Question
 from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
 
 
@@ -88,6 +90,15 @@ class EmailConnector:
         text = f"{clean(notice.text)}\n\n{line(notice.kind)}, {at}"
         letter = Letter(notice.id, "", f"[Storyrelay] {cut(line(notice.title), 150)}", text, notice.at)
         return self._send(letter)
+
+    def ask(self, question: Question) -> Published:
+        """Sends a mail with the link to the page where it is decided, and another one to remind."""
+        return ask_by_notice(question, self._send_question)
+
+    def _send_question(self, notice: Notice) -> Published:
+        return self._send(
+            Letter(notice.id, "", cut(line(notice.title), 150), clean(notice.text), self._tools.now())
+        )
 
     def check(self) -> str:
         """Logs in and goes."""

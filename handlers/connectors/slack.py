@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints, model_validator
 
 from handlers.connectors.options import ConnectorOptions, HttpUrl, http_url
+from handlers.connectors.question_text import ask_by_notice
 from handlers.connectors.slack_api import SlackApi
 from handlers.connectors.slack_blocks import (
     NOTICE_EVENT,
@@ -38,10 +39,12 @@ from handlers.connectors.slack_files import SlackFiles
 from handlers.connectors.slack_incoming import IncomingWebhook
 from handlers.connectors.slack_notices import tell
 from handlers.connectors.slack_progress import ProgressInSlack
+from handlers.connectors.slack_question import QuestionInSlack
 from handlers.connectors.slack_story import StoryInSlack, Uploads
 from handlers.connectors.slack_withdrawal import StoryOutOfSlack
 from handlers.message_text import MessageText, Place, values_of
 from service.connectors import ConnectorTools
+from service.domain.approvals import Question
 from service.domain.delivery import DeliveryFailed, Notice, PreviewPart, Publication, Published, Withdrawal
 from service.domain.progress import Progress
 from service.domain.rates import Rate
@@ -58,6 +61,8 @@ class SlackOptions(ConnectorOptions):
     `upload`: video (up to `upload_limit` bytes, else the poster), poster, or link. `template`: a file with the
     mrkdwn of the facts and links, relative to the configuration file. `timeout` in seconds for one call.
     `progress`: a story that is being made has a message, which becomes the finished one.
+    `signing_secret`: the app's, so that clicks on Approve and Reject, which Slack sends to `/slack/interactions`, are
+    known to be Slack's.
     """
 
     token: SecretStr | None = None
@@ -69,6 +74,7 @@ class SlackOptions(ConnectorOptions):
     template: Path | None = None
     timeout: float = Field(default=30, ge=1, le=120)
     progress: bool = False
+    signing_secret: SecretStr | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "SlackOptions":
@@ -78,6 +84,10 @@ class SlackOptions(ConnectorOptions):
             raise ValueError("token and channel belong together; a webhook_url has its channel in it")
         if self.webhook_url is not None and self.progress:
             raise ValueError("progress needs a token: a message of an incoming webhook can't be changed")
+        if self.webhook_url is not None and self.signing_secret is not None:
+            raise ValueError(
+                "signing_secret needs a token: an incoming webhook's buttons could not be changed"
+            )
         if self.webhook_url is not None and "upload" in self.model_fields_set and self.upload != "link":
             raise ValueError("upload needs a token: an incoming webhook can only link")
         return self
@@ -112,6 +122,7 @@ class SlackConnector:
         self._destination = tools.destination
         self._form = _form(options, tools)
         self._now = tools.now
+        self._has_buttons = options.signing_secret is not None
 
     def publish(self, publication: Publication) -> Published:
         """Posts the story, or updates the message of an earlier revision."""
@@ -132,6 +143,12 @@ class SlackConnector:
         if not isinstance(self._form, _BotForm):
             raise DeliveryFailed("an incoming webhook shows no progress", permanent=True)
         return ProgressInSlack(progress, self._form.bot, self._now().timestamp()).show()
+
+    def ask(self, question: Question) -> Published:
+        """Asks with buttons where clicks come back to us (`signing_secret`), else with a link to the page."""
+        if isinstance(self._form, _BotForm):
+            return QuestionInSlack(question, self._form.bot, self._has_buttons).ask()
+        return ask_by_notice(question, self.notify)
 
     def notify(self, notice: Notice) -> Published:
         """Posts the notice, with a token into the thread of its story."""

@@ -37,6 +37,7 @@ _WORK = {
     StepKind.DELIVER: ("delivery", "deliveries"),
     StepKind.NOTIFY: ("notice", "notices"),
     StepKind.PROGRESS: ("line of progress", "lines of progress"),
+    StepKind.ASK: ("question", "questions"),
 }
 _START = "start `storyrelay up`, or the processes of the Procfile"
 
@@ -164,7 +165,8 @@ def _dead(kind: StepKind, count: int, letters: list[DeadLetter]) -> Finding:
     name = next((each.story for each in letters), "ID")
     advice = (
         f"mend the destination, then: storyrelay send-test {letters[0].destination if letters else 'NAME'}"
-        if kind in (StepKind.NOTIFY, StepKind.PROGRESS)  # replaying a story does not repeat its notices
+        if kind
+        in (StepKind.NOTIFY, StepKind.PROGRESS, StepKind.ASK)  # replaying a story does not repeat its notices
         else f"`storyrelay show {name}` says why; `storyrelay replay {name}` tries again"
     )
     return warn("dead letters", f"{text}: {listed}{more}", advice)

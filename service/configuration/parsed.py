@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.configuration.tables import Network
+from service.domain.approvals import ApprovalTimes
 from service.domain.rates import Rate
 from service.domain.routing import Route
 
@@ -42,6 +43,7 @@ class Configuration:
     """All of `storyrelay.toml`. `notices`: the destinations where people are told of trouble.
 
     `notice_fallback`: where they are told of what could not be told there.
+    `approval`: how long questions to people wait.
     """
 
     outbound_allow: tuple[Network, ...] = ()
@@ -49,13 +51,14 @@ class Configuration:
     routes: tuple[Route, ...] = ()
     notices: tuple[str, ...] = ()
     notice_fallback: str | None = None
+    approval: ApprovalTimes = field(default_factory=ApprovalTimes)
 
     def routed(self, pinned: str | None) -> dict[str, str]:
         """Where routes may lead a story of which nothing is known yet but its pinned route: destination → route."""
         found: dict[str, str] = {}
         for route in self.routes:
             if pinned in (None, route.name):
-                for destination in route.destinations:
+                for destination in route.leads_to:
                     found.setdefault(destination, route.name)
         return found
 

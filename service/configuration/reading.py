@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from service.configuration.approving import approval_problems
 from service.configuration.circles import circles
 from service.configuration.conditions import conditions
 from service.configuration.hours import opening_hours
 from service.configuration.interpolation import Interpolation
 from service.configuration.parsed import Configuration, DestinationConfig
 from service.configuration.tables import (
+    ApprovalTable,
     DestinationTable,
     NoticesTable,
     OutboundTable,
@@ -20,6 +22,7 @@ from service.configuration.tables import (
     check_name,
 )
 from service.connectors import Connector, UnknownConnector
+from service.domain.approvals import ApprovalTimes
 from service.domain.routing import Condition, Route
 from service.problems import Problem, hint, problems_of, unknown_name
 from service.signing import fingerprint
@@ -28,7 +31,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Connectors = Callable[[str], type[Connector]]
 Table = dict[str, Any]
 
-_SECTIONS = ("outbound", "destinations", "routes", "notices")
+_SECTIONS = ("outbound", "destinations", "routes", "notices", "approval")
 _OF_ALL = tuple(DestinationTable.model_fields)
 
 
@@ -54,10 +57,15 @@ class Reading:
         self._declared = tuple(destinations)
         outbound = self._read(OutboundTable, self._section(document, "outbound", dict), "outbound")
         notices = self._read(NoticesTable, self._section(document, "notices", dict), "notices")
+        approval = self._read(ApprovalTable, self._section(document, "approval", dict), "approval")
+        configs = self._destinations(destinations)
+        routes = self._routes(self._section(document, "routes", list))
+        self._problems += approval_problems(routes, configs, self._connectors)
         return Configuration(
             outbound_allow=outbound.allow if outbound else (),
-            destinations=self._destinations(destinations),
-            routes=self._routes(self._section(document, "routes", list)),
+            destinations=configs,
+            routes=routes,
+            approval=ApprovalTimes(**dict(approval)) if approval else ApprovalTimes(),
             notices=self._known(notices.destinations, "notices.destinations") if notices else (),
             notice_fallback=self._known_or_none(notices.fallback, "notices.fallback") if notices else None,
         )
@@ -149,6 +157,7 @@ class Reading:
             destinations=self._known(read.destinations, f"{at}.destinations"),
             token_version=read.token_version,
             open=hours,
+            approval=self._known_or_none(read.approval, f"{at}.approval"),
         )
 
     def _known(self, destinations: tuple[str, ...], at: str) -> tuple[str, ...]:

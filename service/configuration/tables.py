@@ -2,14 +2,18 @@
 
 import ipaddress
 import re
+from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.domain.approvals import ApprovalTimes
 from service.domain.rates import Rate, parse_rate
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_WAIT = re.compile(r"(\d{1,5}) ?(s|min|h|d)", re.ASCII)
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -42,6 +46,15 @@ def _rate(value: Any) -> Rate:
     return parse_rate(value if isinstance(value, str) else "")
 
 
+def _wait(value: Any) -> timedelta | None:
+    if value == 0 or value == "0":
+        return None
+    found = _WAIT.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("should be a time such as '30min', '4h' or '3d', or '0' for never")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]]) or None
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -57,6 +70,13 @@ class NoticesTable(_Table):
 
     destinations: tuple[str, ...] = ()
     fallback: str | None = None
+
+
+class ApprovalTable(_Table):
+    """`[approval]`: how long questions wait, None: for ever."""
+
+    remind_after: Annotated[timedelta | None, BeforeValidator(_wait)] = ApprovalTimes.remind_after
+    expire_after: Annotated[timedelta | None, BeforeValidator(_wait)] = ApprovalTimes.expire_after
 
 
 class DestinationTable(_Table):
@@ -75,4 +95,5 @@ class RouteTable(_Table):
     name: Annotated[str, AfterValidator(check_name)]
     destinations: Annotated[tuple[str, ...], Field(min_length=1)]
     when: dict[str, Any] = {}
+    approval: str | None = None
     token_version: Annotated[int, Field(ge=1, le=1_000_000)] = 1

@@ -19,6 +19,8 @@ class NoticeKind(StrEnum):
     QUEUE_OLD = "queue_old"
     DISK_LOW = "disk_low"
     RESOLVED = "resolved"
+    APPROVAL_UNASKED = "approval_unasked"
+    APPROVAL_EXPIRED = "approval_expired"
 
 
 KINDS = tuple(NoticeKind)

@@ -41,7 +41,7 @@ class Route:
 
     `open` are the hours in which the route is taken, None: always. It counts when the story's video is here; what
     comes outside of them doesn't wait, it goes other ways. Raising `token_version` revokes the webhook URLs that
-    were made for the route.
+    were made for the route. `approval`: the destination that gets a story first, and is asked whether the others may.
     """
 
     name: str
@@ -49,6 +49,20 @@ class Route:
     when: tuple[Condition, ...] = ()
     token_version: int = 1
     open: OpeningHours | None = None
+    approval: str | None = None
+
+    @property
+    def leads_to(self) -> tuple[str, ...]:
+        """Its destinations, the one that is asked before the others."""
+        return (
+            self.destinations
+            if self.approval is None
+            else tuple(dict.fromkeys((self.approval, *self.destinations)))
+        )
+
+    def asks_for(self, destination: str) -> bool:
+        """Whether the destination has to wait for an answer on this route."""
+        return self.approval not in (None, destination)
 
 
 class UnknownRoute(LookupError):
@@ -98,13 +112,30 @@ def destinations_for(
 ) -> dict[str, str]:
     """Destination → the first route that leads to it, in the order of the routes; each destination once.
 
-    Raises UnknownRoute as `routes_for`.
+    One that leads there without asking anybody comes before one that asks. Raises UnknownRoute as `routes_for`.
     """
-    found: dict[str, str] = {}
-    for route in routes_for(routes, facts, pinned, now):
-        for destination in route.destinations:
-            found.setdefault(destination, route.name)
-    return found
+    return led_to(routes_for(routes, facts, pinned, now))
+
+
+def led_to(routes: Sequence[Route]) -> dict[str, str]:
+    """As `destinations_for`, of routes that a story takes."""
+    found: dict[str, Route] = {}
+    for route in routes:
+        for destination in route.leads_to:
+            first = found.setdefault(destination, route)
+            if first.asks_for(destination) and not route.asks_for(destination):
+                found[destination] = route
+    return {destination: route.name for destination, route in found.items()}
+
+
+def questions_for(routes: Sequence[Route], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Route → the destination that is asked, of the routes that somewhere in `wanted` a delivery waits for."""
+    return {
+        route.name: route.approval
+        for route in routes
+        if route.approval is not None
+        and any(name == route.name and route.asks_for(to) for to, name in wanted.items())
+    }
 
 
 def holds(condition: Condition, facts: Mapping[str, Any]) -> bool:

@@ -37,18 +37,19 @@ class NoticedBy(StrEnum):
 
 
 class StepKind(StrEnum):
-    """The kinds of work; each has a queue of its own by the same name, but progress, which goes with the notices."""
+    """The kinds of work; each has a queue of its own by its name, but progress and questions go with the notices."""
 
     FETCH = "fetch"
     DOWNLOAD = "download"
     DELIVER = "deliver"
     NOTIFY = "notify"
     PROGRESS = "progress"
+    ASK = "ask"
 
     @property
     def queue(self) -> "StepKind":
         """The kind whose queue and workers it has."""
-        return StepKind.NOTIFY if self == StepKind.PROGRESS else self
+        return StepKind.NOTIFY if self in (StepKind.PROGRESS, StepKind.ASK) else self
 
 
 class Intent(StrEnum):

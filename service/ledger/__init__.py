@@ -2,6 +2,7 @@
 
 from service.ledger import (  # the metadata is whole only with them
     api_tables,  # noqa: F401
+    approval_tables,  # noqa: F401
     bulk_tables,  # noqa: F401
     metrics_tables,  # noqa: F401
     people_tables,  # noqa: F401

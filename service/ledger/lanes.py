@@ -176,7 +176,7 @@ def expired(states: Sequence[LaneState], now: datetime, off_after: float) -> lis
         state
         for state in states
         if state.circuit == Circuit.OPEN
-        and state.lane.kind in (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS)
+        and state.lane.kind in (StepKind.DELIVER, StepKind.NOTIFY, StepKind.PROGRESS, StepKind.ASK)
         and state.opened_at is not None
         and state.opened_at < before
         and state.probe_at is not None

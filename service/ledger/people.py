@@ -13,7 +13,18 @@ from service.ledger.engine import insert
 from service.ledger.people_tables import audit, people
 
 SIGN_IN_REFUSED = "sign_in_refused"
-STORY_DEEDS = ("submit", "track", "fetch", "replay", "withdraw", "cancel", "forget", "delete_at_api")
+STORY_DEEDS = (
+    "submit",
+    "track",
+    "fetch",
+    "replay",
+    "withdraw",
+    "cancel",
+    "forget",
+    "delete_at_api",
+    "approve",
+    "reject",
+)
 """Actions whose line in the audit log is about a story, by the Story API's id or our submission's."""
 
 LONGEST_DETAIL = 500

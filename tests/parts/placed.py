@@ -11,6 +11,7 @@ from relayed import World, make_world
 
 from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
+from service.domain.approvals import Question
 from service.domain.delivery import Notice, Publication, Published, Withdrawal
 from service.domain.states import Origin, StepKind, StoryState
 from service.domain.steps import Lane
@@ -55,6 +56,7 @@ class Place:
     publications: list[Publication] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     publish_as: Publish = lambda _publication: Published(url="https://place.example/1", reference={"id": "1"})
     withdraw_as: Withdraw = lambda _withdrawal: Published()
 
@@ -69,6 +71,10 @@ class Place:
     def notify(self, notice: Notice) -> Published:
         self.notices.append(notice)
         return Published()
+
+    def ask(self, question: Question) -> Published:
+        self.questions.append(question)
+        return Published(remark=question.told or "asked")
 
 
 class PlacedRelay(Relay):

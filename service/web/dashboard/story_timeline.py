@@ -40,6 +40,7 @@ _WORK = {
     StepKind.DOWNLOAD: "Downloaded the video",
     StepKind.NOTIFY: "Told",
     StepKind.PROGRESS: "Shown to",
+    StepKind.ASK: "Approval asked of",
 }
 
 

@@ -229,6 +229,7 @@ def _work(step: StepRow) -> str:
         StepKind.DELIVER: f"It is delivered to {step.destination}",
         StepKind.NOTIFY: f"{step.destination} is told of trouble",
         StepKind.PROGRESS: f"{step.destination} is shown how it gets on",
+        StepKind.ASK: f"{step.destination} is asked for approval",
     }
     if step.intent == Intent.WITHDRAW:
         return f"It is withdrawn from {step.destination}"

@@ -1,0 +1,286 @@
+"""Stories that wait for people: who gets them first, what an answer lets go or ends, what comes in between."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from placed import Place, finished, told, world_on
+from relayed import World
+
+from service.domain.approvals import ApprovalState, Decision, Through
+from service.domain.people import SHELL
+from service.domain.states import StepKind, StoryState
+from service.domain.steps import Lane
+from service.ledger import approvals, people, steps, stories
+from service.ledger.approval_tables import approvals as table
+from service.ledger.approvals import ApprovalRow, Decided
+from service.question_minding import QuestionMinding
+from service.replaying import Replaying
+from service.withdrawing import Withdrawing
+
+TOML = """
+[destinations.team]
+connector = "email"
+host = "127.0.0.1"
+from = "a@example.com"
+to = ["b@example.com"]
+[destinations.blog]
+connector = "archive"
+path = "b"
+[destinations.shelf]
+connector = "archive"
+path = "s"
+[destinations.desk]
+connector = "archive"
+path = "d"
+[[routes]]
+name = "all"
+approval = "team"
+destinations = ["blog", "shelf"]
+[notices]
+destinations = ["desk"]
+"""
+YES = Decision(ApprovalState.APPROVED, "ann", Through.DASHBOARD)
+NO = Decision(ApprovalState.REJECTED, "ben", Through.SLACK, "too long")
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+@pytest.fixture
+def world(tmp_path: Path, database_url: str, place: Place) -> Iterator[World]:
+    world = world_on(database_url, tmp_path, place, TOML)
+    yield world
+    world.relay.ledger.close()
+
+
+def made(world: World, revision: int = 1) -> None:
+    """A story with a video, as the download leaves it."""
+    finished(world, revision, deliver=False)
+    relay = world.relay
+    wanted = [
+        steps.NewStep(Lane(StepKind.DELIVER, to), 1, revision, "all") for to in ("team", "blog", "shelf")
+    ]
+    with relay.ledger.write() as tx:
+        steps.add(tx, wanted, world.clock())
+        approvals.ask(tx, 1, revision, {"all": "team"}, relay.configuration.approval, world.clock())
+
+
+def decide(world: World, decision: Decision, key: int = 1) -> Decided:
+    with world.relay.ledger.write() as tx:
+        decided = approvals.decide(tx, key, decision, world.clock())
+    assert decided is not None
+    return decided
+
+
+def question(world: World, key: int = 1) -> ApprovalRow:
+    with world.relay.ledger.read() as tx:
+        row = approvals.read(tx, key)
+    assert row is not None
+    return row
+
+
+def went_to(place: Place) -> list[str]:
+    return [each.destination for each in place.publications]
+
+
+def states(world: World) -> dict[str, str]:
+    return {
+        name.removeprefix("deliver/"): str(row.state)
+        for name, row in world.steps("story-1").items()
+        if name.startswith("deliver/")
+    }
+
+
+def replay(world: World, *names: str) -> None:
+    relay = world.relay
+    Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1, names)
+
+
+def test_who_is_asked_gets_it_first_and_the_others_wait(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    assert went_to(place) == ["team"]
+    (asked,) = place.questions
+    assert (asked.waiting, asked.is_open, asked.reminded) == (("blog", "shelf"), True, False)
+    assert states(world) == {"team": "done", "blog": "pending", "shelf": "pending"}
+    assert world.story("story-1").state == StoryState.SETTLING
+    world.clock.move(3600)
+    world.run()
+    assert [
+        row.generation for name, row in world.steps("story-1").items() if name.startswith("deliver/")
+    ] == [1, 1, 1]
+
+
+def test_approved_the_others_run_and_it_is_shown_where_it_was_asked(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    assert decide(world, YES).won
+    world.run()
+    assert sorted(went_to(place)) == ["blog", "shelf", "team"]
+    assert world.story("story-1").state == StoryState.SETTLED
+    assert place.questions[-1].told == "Approved by ann (2026-03-01 12:00 UTC)"
+    assert place.questions[-1].key == place.questions[0].key
+    with world.relay.ledger.read() as tx:
+        deeds = [deed for _, deed in people.deeds(tx, 5)]
+    assert [(deed.who, deed.action) for deed in deeds] == [("ann", "approve")]
+
+
+def test_rejected_the_others_end_and_the_story_settles(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    decide(world, NO)
+    assert world.story("story-1").state == StoryState.SETTLED
+    world.run()
+    assert went_to(place) == ["team"]
+    row = world.steps("story-1")["deliver/blog"]
+    assert (row.state, row.remark) == ("cancelled", "rejected by ben: too long")
+    assert place.questions[-1].told.startswith("Rejected by ben: too long (")
+
+
+def test_a_second_answer_changes_nothing_and_is_shown(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    decide(world, YES)
+    world.run()
+    late = decide(world, NO)
+    assert (late.won, late.row.decided_by, late.row.state) == (False, "ann", ApprovalState.APPROVED)
+    world.run()
+    assert place.questions[-1].told.endswith("A later click changed nothing.")
+    assert sorted(went_to(place)) == ["blog", "shelf", "team"]
+
+
+def test_of_two_answers_at_one_instant_one_counts(world: World) -> None:
+    made(world)
+    gate = threading.Barrier(2)
+    found: list[bool] = []
+
+    def click(decision: Decision) -> None:
+        gate.wait()
+        found.append(decide(world, decision).won)
+
+    clicks = [threading.Thread(target=click, args=(each,)) for each in (YES, NO)]
+    for each in clicks:
+        each.start()
+    for each in clicks:
+        each.join()
+    assert sorted(found) == [False, True]
+    expected = {"cancelled"} if question(world).state == ApprovalState.REJECTED else {"pending"}
+    assert {states(world)["blog"], states(world)["shelf"]} == expected
+
+
+def test_an_answer_while_a_delivery_looks_is_not_missed(world: World) -> None:
+    made(world)
+    world.relay.dispatcher.sweep()
+    with world.relay.ledger.write() as tx:
+        claimed = steps.claim(tx, world.steps("story-1")["deliver/blog"].id, world.clock(), 60)
+    assert claimed is not None
+    decide(world, YES)
+    with world.relay.ledger.write() as tx:
+        stories.lock(tx, 1)
+        steps.postpone(
+            tx, claimed, world.clock(), world.clock() + timedelta(days=3), spends=False, error=None
+        )
+        approvals.wait(tx, claimed, world.clock())
+    assert world.steps("story-1")["deliver/blog"].next_at == world.clock()
+
+
+def test_a_replay_does_not_slip_past_the_question(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    replay(world, "blog")
+    world.run()
+    assert went_to(place) == ["team"]
+    assert len({each.key for each in place.questions}) == 1
+
+
+def test_a_replay_of_what_was_rejected_asks_anew(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    decide(world, NO)
+    world.clock.move(60)
+    replay(world, "blog")
+    world.run()
+    assert went_to(place) == ["team"]
+    assert place.questions[-1].is_open
+    assert place.questions[-1].key != place.questions[0].key
+    with world.relay.ledger.write() as tx:
+        assert approvals.decide(tx, 1, YES, world.clock(), place.questions[0].asked_at) is None, (
+            "the old link"
+        )
+    decide(world, YES)
+    world.run()
+    assert went_to(place) == ["team", "blog"]
+
+
+def test_a_later_video_asks_anew_and_closes_the_older_question(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    made(world, 2)
+    world.run()
+    assert question(world, 1).state == ApprovalState.SUPERSEDED
+    assert question(world, 2).is_open
+    assert "superseded by revision 2" in next(each.told for each in place.questions if each.told)
+    decide(world, YES, 2)
+    assert not decide(world, NO, 1).won
+    world.run()
+    assert [(each.destination, each.story.revision) for each in place.publications][-2:] == [
+        ("blog", 2),
+        ("shelf", 2),
+    ]
+
+
+def test_a_question_for_which_nothing_waits_is_closed(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    relay = world.relay
+    Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, ["blog"])
+    assert question(world).is_open
+    Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, ["shelf"])
+    assert question(world).state == ApprovalState.SUPERSEDED
+
+
+def test_a_cancelled_story_asks_nobody_any_more(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    world.relay.story_actions(SHELL).cancel(1)
+    assert question(world).state == ApprovalState.SUPERSEDED
+    decide(world, YES)
+    world.run()
+    assert went_to(place) == ["team"]
+
+
+def test_people_are_reminded_once_and_then_it_counts_as_rejected(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    relay = world.relay
+    minding = QuestionMinding(relay.ledger, relay.configuration, relay.now)
+    assert minding.run() == 0
+    world.clock.move(4 * 3600)
+    assert minding.run() == 1
+    assert QuestionMinding(relay.ledger, relay.configuration, relay.now).run() == 0
+    world.run()
+    assert [each.reminded for each in place.questions] == [False, True]
+    world.clock.move(3 * 86400)
+    assert minding.run() == 1
+    assert minding.run() == 0
+    world.run()
+    assert question(world).state == ApprovalState.EXPIRED
+    assert states(world) == {"team": "done", "blog": "cancelled", "shelf": "cancelled"}
+    assert [line.split(":")[0] for line in told(world)] == ["approval_expired"]
+    assert world.story("story-1").state == StoryState.SETTLED
+
+
+def test_a_forgotten_story_takes_its_questions_along(world: World) -> None:
+    made(world)
+    world.run()
+    decide(world, NO)
+    world.run()
+    with world.relay.ledger.write() as tx:
+        tx.execute(sa.text("DELETE FROM stories"))
+        assert tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 0
