@@ -10,7 +10,7 @@ import structlog
 from service.configuration import Configuration
 from service.domain.approvals import ApprovalState, Decision, Through
 from service.domain.notices import NoticeKind, Trouble
-from service.ledger import Ledger, approvals, notices, stories
+from service.ledger import Ledger, approvals, deciding, notices, stories
 from service.ledger.approvals import ApprovalRow
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ class QuestionMinding:
 
     def _remind(self, key: int) -> bool:
         with self.ledger.write() as tx:
-            return approvals.remind(tx, key, self.now())
+            return deciding.remind(tx, key, self.now())
 
     def _expire(self, key: int) -> bool:
         now = self.now()
@@ -49,7 +49,7 @@ class QuestionMinding:
             # as it was asked when it was looked at: one that a person has asked anew meanwhile has its own time
             if row is None or row.expires_at is None or row.expires_at > now:
                 return False
-            decided = approvals.decide(tx, key, decision, now, row.asked_at)
+            decided = deciding.decide(tx, key, decision, now, row.asked_at)
             if decided is None or not decided.won:
                 return False
             self._tell(tx, decided.row, now)

@@ -12,7 +12,9 @@ GONE = "***"
 _QUOTE = r"\\{0,2}[\"']"
 _URL = re.compile(r"://[^\s\"<>]*")
 _AUTHORITY = re.compile(r"[^/?#]*")
-_OUR_TOKEN = re.compile(r"(/webhooks/story/|/setup/|/media/(?=[^\s/?#\"<>]{24}))[^\s\"'<>]+", re.IGNORECASE)
+_OUR_TOKEN = re.compile(
+    r"(/webhooks/story/|/setup/|/approve/|/media/(?=[^\s/?#\"<>]{24}))[^\s\"'<>]+", re.IGNORECASE
+)
 _SLACK_HOOK = re.compile(r"(hooks\.slack\.com/[a-z]{1,20}/)[^\s\"<>]+", re.IGNORECASE)
 _HEADER = re.compile(
     r"((?:x-api-key|authorization|cookie|secret_keys)"
@@ -31,6 +33,7 @@ _SIGNS = (
         "://",
         "/webhooks/",
         "/setup/",
+        "/approve/",
         "/media/",
         "slack",
         "key",

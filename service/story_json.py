@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from service.ledger.approvals import ApprovalRow
 from service.ledger.dossier import Dossier
 from service.ledger.notices import NoticeRow
 from service.ledger.receipts import ReceiptRow
@@ -102,6 +103,24 @@ def notice_json(notice: NoticeRow) -> dict[str, Any]:
     }
 
 
+def approval_json(row: ApprovalRow) -> dict[str, Any]:
+    """One question to people."""
+    return {
+        "id": row.id,
+        "revision": row.revision,
+        "route": row.route,
+        "destination": row.destination,
+        "state": row.state,
+        "asked_at": iso(row.asked_at),
+        "reminded_at": iso(row.reminded_at),
+        "expires_at": iso(row.expires_at),
+        "decided_by": row.decided_by,
+        "decided_through": row.decided_through,
+        "decided_at": iso(row.decided_at),
+        "note": row.note,
+    }
+
+
 def dossier_json(dossier: Dossier, files: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
     """All of one story; `files` are those of its video, each with its name and where it can be had."""
     events = [
@@ -117,6 +136,7 @@ def dossier_json(dossier: Dossier, files: Sequence[Mapping[str, str | None]]) ->
         "attempts": [attempt_json(attempt) for attempt in dossier.attempts],
         "receipts": [receipt_json(receipt) for receipt in dossier.receipts],
         "notices": [notice_json(notice) for notice in dossier.notices],
+        "approvals": [approval_json(each) for each in dossier.approvals],
     }
 
 

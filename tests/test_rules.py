@@ -49,6 +49,8 @@ SAYS_NOTHING = {
 OPEN_ROUTES = {
     "/webhooks/story/<token>": "the token is signed, and names what it opens",
     "/media/<token>": "the token is signed, names one file and expires",
+    "/approve/<token>": "the token is signed, names one asking of one question, and answers it once",
+    "/slack/interactions": "Slack signs what it sends, with a secret that the settings name",
     "/healthz": "says that the process answers, nothing else",
     "/readyz": "says ok, degraded or down of each part, and names no host",
     "/metrics": "open to the addresses and the token that the settings name",

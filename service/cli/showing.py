@@ -10,6 +10,7 @@ from rich.text import Text
 from service.cli.output import facts, moment, plain, show, show_json, table, word
 from service.cli.session import find_story, open_session
 from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState
+from service.ledger.approvals import ApprovalRow
 from service.ledger.dossier import Dossier, read_dossier
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
@@ -85,6 +86,9 @@ def _show(dossier: Dossier, files: list[File]) -> None:
     waiting = list(_waiting(dossier))
     if waiting:
         parts += ["", table(("next", "what", "why"), waiting)]
+    if dossier.approvals:
+        questions = ("approval", "route", "revision", "asked of", "until", "answer")
+        parts += ["", table(questions, map(_approval_cells, dossier.approvals))]
     if dossier.deliveries:
         heads = ("destination", "state", "revision", "route", "tries", "seen at", "remark")
         parts += ["", table(heads, map(_delivery_cells, dossier.deliveries))]
@@ -152,6 +156,11 @@ def _delivery_cells(step: StepRow) -> tuple[str | Text, ...]:
         step.url or "",
         plain(_remark(step), 300),
     )
+
+
+def _approval_cells(row: ApprovalRow) -> tuple[str | Text, ...]:
+    until = moment(row.expires_at) if row.is_open else ""
+    return word(row.state), row.route, str(row.revision), row.destination, until, plain(row.told, 300)
 
 
 def _video_rows(video: VideoRow, files: list[File]) -> list[tuple[str, str]]:

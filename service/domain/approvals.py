@@ -18,6 +18,10 @@ class ApprovalState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+ANSWERS = {"approve": ApprovalState.APPROVED, "reject": ApprovalState.REJECTED}
+"""What forms and programs say."""
+
+
 class Through(StrEnum):
     """Where somebody decided."""
 

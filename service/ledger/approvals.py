@@ -1,6 +1,6 @@
 """Questions to people, and the deliveries that wait for their answers.
 
-Every function takes an open transaction; those that write need the story locked, but `decide`, which locks it.
+Every function takes an open transaction; those that write need the story locked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.approvals import ApprovalState, ApprovalTimes, Decision, Through
-from service.domain.people import Doer
+from service.domain.approvals import ApprovalState, ApprovalTimes, Through
 from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane
-from service.ledger import deliveries, people, progress_steps, steps, stories
+from service.ledger import steps
 from service.ledger.approval_tables import approvals
 from service.ledger.engine import insert
 from service.ledger.tables import UtcTime, is_pending
@@ -26,7 +25,6 @@ _VERBS = {
     ApprovalState.REJECTED: "rejected",
     ApprovalState.EXPIRED: "rejected",
 }
-_DEEDS = {ApprovalState.APPROVED: "approve", ApprovalState.REJECTED: "reject"}
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,6 @@ class ApprovalRow:
             return f"closed: {self.note or 'nothing waits for it any more'}"
         said = f"{_VERBS[self.state]} by {self.decided_by}"
         return f"{said}: {self.note}" if self.note else said
-
-
-@dataclass(frozen=True)
-class Decided:
-    """The question as it stands now, and whether it was this decision that counted."""
-
-    row: ApprovalRow
-    won: bool
 
 
 def ask(
@@ -163,62 +153,6 @@ def begin_asking(tx: sa.Connection, story: int, revision: int, destination: str,
     )
 
 
-def decide(
-    tx: sa.Connection, key: int, decision: Decision, now: datetime, asked_at: datetime | None = None
-) -> Decided | None:
-    """Decides an open question and lets its deliveries go, or ends them; the first decision counts.
-
-    `asked_at`: the asking that is answered, by its second; a link of an earlier asking decides nothing.
-    None: there is no such question.
-    """
-    row = read(tx, key)
-    if row is None or stories.lock_if_there(tx, row.story) is None:
-        return None
-    row = _rows(tx, approvals.c.id == key)[0]  # as it stands under the lock
-    if asked_at is not None and int(row.asked_at.timestamp()) != int(asked_at.timestamp()):
-        return None
-    won = tx.execute(
-        sa.update(approvals)
-        .where(approvals.c.id == key, approvals.c.state == ApprovalState.ASKED)
-        .values(
-            state=decision.state,
-            decided_by=decision.who,
-            decided_through=decision.through,
-            decided_at=now,
-            remind_at=None,
-            note=decision.note[:LONGEST_NOTE],
-        )
-    ).rowcount
-    if not won:
-        late = sa.update(approvals).where(approvals.c.id == key)
-        if decision.through == Through.SLACK:  # whose message has buttons no more: it says so there
-            tx.execute(late.values(late_clicks=approvals.c.late_clicks + 1))
-            begin_asking(tx, row.story, row.revision, row.destination, now)
-        return Decided(_rows(tx, approvals.c.id == key)[0], won=False)
-    decided = _rows(tx, approvals.c.id == key)[0]
-    _follow(tx, decided, decision, now)
-    return Decided(decided, won=True)
-
-
-def remind(tx: sa.Connection, key: int, now: datetime) -> bool:
-    """Has people reminded once of an open question whose time has come; False where another did it."""
-    row = read(tx, key)
-    if row is None or stories.lock_if_there(tx, row.story) is None:
-        return False
-    changed = tx.execute(
-        sa.update(approvals)
-        .where(
-            approvals.c.id == key,
-            approvals.c.state == ApprovalState.ASKED,
-            approvals.c.remind_at <= now,
-        )
-        .values(remind_at=None, reminded_at=now)
-    )
-    if changed.rowcount == 1:
-        begin_asking(tx, row.story, row.revision, row.destination, now)
-    return changed.rowcount == 1
-
-
 def due(tx: sa.Connection, now: datetime) -> tuple[list[int], list[int]]:
     """The questions of which people are to be reminded, and those whose time is over."""
     open_ones = approvals.c.state == ApprovalState.ASKED
@@ -237,7 +171,7 @@ def close_idle(tx: sa.Connection, story: int, why: str, now: datetime) -> None:
 def waiting_for(tx: sa.Connection, row: ApprovalRow) -> list[str]:
     """The destinations whose deliveries wait for the answer."""
     query = sa.select(step_table.c.destination).where(
-        *_waits(row), step_table.c.state.not_in(ENDED_STEPS), step_table.c.intent == Intent.PUBLISH
+        *waits(row), step_table.c.state.not_in(ENDED_STEPS), step_table.c.intent == Intent.PUBLISH
     )
     return sorted(tx.execute(query).scalars())
 
@@ -274,28 +208,6 @@ def count_open(tx: sa.Connection) -> int:
     return int(tx.execute(query).scalar_one())
 
 
-def _follow(tx: sa.Connection, row: ApprovalRow, decision: Decision, now: datetime) -> None:
-    story = stories.lock(tx, row.story)
-    if decision.state == ApprovalState.APPROVED:
-        tx.execute(sa.update(step_table).where(*_waits(row), is_pending).values(next_at=now))
-    else:
-        cancel = sa.update(step_table).where(
-            *_waits(row),
-            step_table.c.state.in_((StepState.PENDING, StepState.QUEUED)),
-            step_table.c.intent == Intent.PUBLISH,
-        )
-        over = {"state": StepState.CANCELLED, "next_at": None, "waiting_for": None, "ended_at": now}
-        tx.execute(cancel.values(**over, remark=row.told, last_error=None))
-        deliveries.wake(tx, row.story, now)
-        stories.settle_if_over(tx, row.story, now)
-    progress_steps.ask(tx, row.story, now)
-    begin_asking(tx, row.story, row.revision, row.destination, now)
-    deed = _DEEDS.get(decision.state)
-    if deed is not None:
-        detail = f"route {row.route}, through {decision.through}" + (f": {row.note}" if row.note else "")
-        people.note_deed(tx, Doer(decision.who, decision.remote), now, deed, story.about, detail)
-
-
 def _close(tx: sa.Connection, row: ApprovalRow, why: str, now: datetime) -> None:
     tx.execute(
         sa.update(approvals)
@@ -308,7 +220,7 @@ def _close(tx: sa.Connection, row: ApprovalRow, why: str, now: datetime) -> None
             decided_through=Through.CLOCK,
         )
     )
-    tx.execute(sa.update(step_table).where(*_waits(row), is_pending).values(next_at=now))
+    tx.execute(sa.update(step_table).where(*waits(row), is_pending).values(next_at=now))
     begin_asking(tx, row.story, row.revision, row.destination, now)
 
 
@@ -333,7 +245,8 @@ def _of_step(tx: sa.Connection, step: int) -> ApprovalRow | None:
     return None if row is None else _row(row)
 
 
-def _waits(row: ApprovalRow) -> Sequence[sa.ColumnElement[bool]]:
+def waits(row: ApprovalRow) -> Sequence[sa.ColumnElement[bool]]:
+    """Which steps are the deliveries that the answer is about."""
     return (
         step_table.c.story == row.story,
         step_table.c.kind == StepKind.DELIVER,

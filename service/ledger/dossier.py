@@ -1,13 +1,14 @@
 """All that the ledger knows of one story, read in one view, and its events in the order in which they happened."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from service.domain.states import Origin, StepKind
-from service.ledger import notices, receipts, reports, stories
+from service.ledger import approvals, notices, receipts, reports, stories
+from service.ledger.approvals import ApprovalRow
 from service.ledger.notices import NoticeRow
 from service.ledger.receipts import ReceiptRow
 from service.ledger.reports import AttemptRow, StepRow
@@ -36,6 +37,7 @@ class Dossier:
     attempts: list[AttemptRow]
     receipts: list[ReceiptRow]
     notices: list[NoticeRow]
+    approvals: list[ApprovalRow] = field(default_factory=list)
 
     @property
     def deliveries(self) -> list[StepRow]:
@@ -58,6 +60,7 @@ def read_dossier(tx: sa.Connection, row: StoryRow) -> Dossier:
         attempts=reports.attempts_of(tx, row.id),
         receipts=receipts.of_story(tx, row.id),
         notices=notices.recent(tx, MOST_NOTICES, row.id),
+        approvals=approvals.of_story(tx, row.id),
     )
 
 
@@ -70,6 +73,10 @@ def _events(dossier: Dossier) -> Iterator[Event]:
         yield Event(row.finished_at, "finished", "", f"noticed by {row.noticed_by or 'a person'}")
     for notice in reversed(dossier.notices):
         yield Event(notice.created_at, "notice", "", notice.title)
+    for each in dossier.approvals:
+        yield Event(each.asked_at, "approval asked", "", f"{each.destination}, by route {each.route}")
+        if each.decided_at is not None:
+            yield Event(each.decided_at, "approval", each.state, each.told)
     if row.settled_at is not None:
         yield Event(row.settled_at, "settled", "", "nothing is left to do")
 

@@ -97,4 +97,48 @@ def _divider(_block: dict[str, Any], _: FileKnown) -> Iterator[Problem]:
     yield from ()
 
 
-_CHECKS = {"header": _header, "section": _section, "context": _context, "image": _image, "divider": _divider}
+def _actions(block: dict[str, Any], _: FileKnown) -> Iterator[Problem]:
+    elements = block.get("elements")
+    if not isinstance(elements, list) or not 1 <= len(elements) <= 25:
+        yield "must have 1 to 25 items", "/elements"
+        return
+    names = [one.get("action_id") for one in elements]
+    if len(set(names)) != len(names):
+        yield "action_id already exists", "/elements"
+    for place, one in enumerate(elements):
+        for what, below in _button(one):
+            yield what, f"/elements/{place}{below}"
+
+
+def _button(one: dict[str, Any]) -> Iterator[Problem]:
+    if one.get("type") != "button":
+        yield "unsupported type", "/type"
+        return
+    yield from _text(one.get("text"), 75, "/text", plain=True)
+    if len(one.get("action_id", "")) > TEXT["id"]:
+        yield "must be less than 256 characters", "/action_id"
+    if len(one.get("value", "")) > 2000:
+        yield "must be less than 2001 characters", "/value"
+    if len(one.get("url", "")) > TEXT["url"]:
+        yield "must be less than 3001 characters", "/url"
+    if one.get("style", "primary") not in ("primary", "danger"):
+        yield "must be primary or danger", "/style"
+    if "confirm" in one:
+        yield from _confirmation(one["confirm"])
+
+
+def _confirmation(confirm: dict[str, Any]) -> Iterator[Problem]:
+    for part, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
+        yield from _text(confirm.get(part), limit, f"/confirm/{part}", plain=True)
+    if confirm.get("style", "primary") not in ("primary", "danger"):
+        yield "must be primary or danger", "/confirm/style"
+
+
+_CHECKS = {
+    "actions": _actions,
+    "header": _header,
+    "section": _section,
+    "context": _context,
+    "image": _image,
+    "divider": _divider,
+}

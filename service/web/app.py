@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import VERSION, tracing
 from service.ledger import LedgerDown
 from service.observability import configure_logging, configure_sentry
-from service.web import health, media, metrics, webhooks
+from service.web import approving, health, media, metrics, slack_interactions, webhooks
 from service.web.api import add_api, problems, shapes
 from service.web.api.document import INFO, SECURITY
 from service.web.dashboard import add_dashboard
@@ -46,6 +46,8 @@ def create_app(relay: Relay | None = None) -> OpenAPI:
     app.after_request(_tell_name)
     app.register_blueprint(webhooks.blueprint(relay))
     app.register_blueprint(media.blueprint(relay))
+    app.register_blueprint(approving.blueprint(relay))
+    app.register_blueprint(slack_interactions.blueprint(relay))
     app.register_blueprint(health.blueprint(relay))
     app.register_blueprint(metrics.blueprint(relay))
     relay.meter.save_often(relay.ledger)

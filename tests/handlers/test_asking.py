@@ -14,9 +14,10 @@ from service.domain.approvals import ApprovalState, Decision, Through
 from service.domain.people import SHELL
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import Lane
-from service.ledger import approvals, people, steps, stories
+from service.ledger import approvals, deciding, people, steps, stories
 from service.ledger.approval_tables import approvals as table
-from service.ledger.approvals import ApprovalRow, Decided
+from service.ledger.approvals import ApprovalRow
+from service.ledger.deciding import Decided
 from service.question_minding import QuestionMinding
 from service.replaying import Replaying
 from service.withdrawing import Withdrawing
@@ -73,7 +74,7 @@ def made(world: World, revision: int = 1) -> None:
 
 def decide(world: World, decision: Decision, key: int = 1) -> Decided:
     with world.relay.ledger.write() as tx:
-        decided = approvals.decide(tx, key, decision, world.clock())
+        decided = deciding.decide(tx, key, decision, world.clock())
     assert decided is not None
     return decided
 
@@ -210,9 +211,7 @@ def test_a_replay_of_what_was_rejected_asks_anew(world: World, place: Place) -> 
     assert place.questions[-1].is_open
     assert place.questions[-1].key != place.questions[0].key
     with world.relay.ledger.write() as tx:
-        assert approvals.decide(tx, 1, YES, world.clock(), place.questions[0].asked_at) is None, (
-            "the old link"
-        )
+        assert deciding.decide(tx, 1, YES, world.clock(), place.questions[0].asked_at) is None, "the old link"
     decide(world, YES)
     world.run()
     assert went_to(place) == ["team", "blog"]

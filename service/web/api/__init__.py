@@ -5,7 +5,15 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.openapi import OpenAPI
 
 from service.api_tokens import ApiTokens
-from service.web.api import bulk_calls, destination_calls, record_calls, story_calls, story_deeds, submitting
+from service.web.api import (
+    approval_calls,
+    bulk_calls,
+    destination_calls,
+    record_calls,
+    story_calls,
+    story_deeds,
+    submitting,
+)
 from service.web.api.document import document
 from service.web.api.gate import CALLS_A_SECOND, Gate, SlowLane
 from service.web.api.problems import PREFIX, add_handlers
@@ -28,6 +36,7 @@ def add_api(app: OpenAPI, relay: Relay, rate: float = CALLS_A_SECOND) -> None:
     story_deeds.add(api, relay)
     record_calls.add(api, relay)
     bulk_calls.add(api, relay)
+    approval_calls.add(api, relay)
     destination_calls.add(api, relay, slow)
     app.register_api(api)
 

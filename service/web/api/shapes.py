@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.domain.approvals import ApprovalState, Through
 from service.domain.notices import NoticeKind
 from service.domain.states import (
     Intent,
@@ -181,6 +182,37 @@ class Event(Shape):
     text: str
 
 
+class Approval(Shape):
+    """A question to people: whether a story may go on."""
+
+    id: int
+    revision: int
+    route: str
+    destination: str = Field(description="Who is asked.")
+    state: ApprovalState
+    asked_at: Moment
+    reminded_at: Moment | None
+    expires_at: Moment | None = Field(description="Without an answer until then it counts as rejected.")
+    decided_by: str | None
+    decided_through: Through | None
+    decided_at: Moment | None
+    note: str
+
+
+class ListedApproval(Approval):
+    """A question in a list, and its story."""
+
+    story: str = Field(description="The Story API's id, or our submission's while it is not known.")
+    waiting: list[str] = Field(description="The destinations that wait for the answer.")
+
+
+class DecidedApproval(Shape):
+    """The question as it stands now; `counts`: this answer was the first."""
+
+    approval: ListedApproval
+    counts: bool
+
+
 class StoryInFull(Shape):
     """All of one story."""
 
@@ -192,3 +224,4 @@ class StoryInFull(Shape):
     attempts: list[Attempt]
     receipts: list[Receipt]
     notices: list[Notice]
+    approvals: list[Approval]

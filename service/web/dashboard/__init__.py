@@ -6,6 +6,7 @@ from service.accounts import Accounts
 from service.web.dashboard import (
     account_pages,
     api_docs_page,
+    approval_pages,
     bulk_pages,
     destination_pages,
     notice_pages,
@@ -39,6 +40,7 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     bulk_pages.add(page, relay)
     story_list_page.add(page, relay)
     story_page.add(page, relay)
+    approval_pages.add(page, relay)
     story_deeds.add(page, relay)
     story_new.add(page, relay)
     token_pages.add(page, relay)

@@ -8,7 +8,7 @@ from flask import Blueprint, render_template
 
 from service.domain.people import Role
 from service.domain.states import UNFINISHED_STORIES, StepKind, StoryState
-from service.ledger import lanes, overview, stories
+from service.ledger import approvals, lanes, overview, stories
 from service.ledger.lanes import LaneState
 from service.ledger.overview import Day, Health, Publishing, Times, Waiting
 from service.web.dashboard.charts import Bar, Point, bars, points, stacks
@@ -46,6 +46,7 @@ class Overview:
     states: dict[str, int]
     waiting: list[Waiting]
     places: list[Place]
+    unanswered: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def read(relay: Relay) -> Overview:
     with relay.ledger.read() as tx:
         health = overview.health(tx, now - timedelta(hours=HEALTH_HOURS))
         places = _places(relay, lanes.all_lanes(tx), health)
-        return Overview(overview.states(tx), overview.waiting(tx, now), places)
+        unanswered = approvals.count_open(tx)
+        return Overview(overview.states(tx), overview.waiting(tx, now), places, unanswered)
 
 
 def trends(relay: Relay) -> Trends:

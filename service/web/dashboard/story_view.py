@@ -8,6 +8,7 @@ from typing import Any
 
 from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, Intent, StepKind, StepState, StoryState
 from service.ledger import Ledger, people
+from service.ledger.approvals import ApprovalRow
 from service.ledger.dossier import Dossier, read_dossier
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
@@ -56,6 +57,7 @@ class StoryView:
     facts: Sequence[tuple[str, str]]
     results: Sequence[Result]
     next: Sequence[Next]
+    questions: Sequence[ApprovalRow]
     lines: Sequence[Line]
     is_live: bool
     print: str
@@ -85,6 +87,7 @@ def read_view(ledger: Ledger, row: StoryRow) -> StoryView:
         facts=list(_facts(row, told, dossier.video)),
         results=results,
         next=waiting,
+        questions=[each for each in dossier.approvals if each.revision == row.revision],
         lines=timeline(dossier, deeds),
         is_live=bool(waiting) or row.state in UNFINISHED_STORIES,
         print=_print(dossier),
