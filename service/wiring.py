@@ -13,15 +13,13 @@ from service.approval_url import ApprovalUrls
 from service.configuration import Configuration, load_configuration, try_connectors
 from service.connectors import Connector, ConnectorTools, connector_class, default_rate, shows_progress
 from service.dispatching import Dispatcher
-from service.domain.approvals import Decision
 from service.domain.people import Doer
 from service.domain.rates import Rate
 from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.intake import Intake
 from service.job_queue import JobQueue, NoQueue, fast_connection
-from service.ledger import Ledger, deciding
-from service.ledger.deciding import Decided
+from service.ledger import Ledger
 from service.ledger.meter import Meter
 from service.media_url import MediaUrls
 from service.outbound_http import AddressGuard, HttpClient
@@ -120,14 +118,6 @@ class Relay:
         if not keys:
             raise _no_keys()
         return ApprovalUrls(self.settings.public_url, keys)
-
-    def decide(self, key: int, decision: Decision, asked_at: datetime | None = None) -> Decided | None:
-        """Decides a question and has its deliveries run, or end; see `deciding.decide`."""
-        with self.ledger.write() as tx:
-            decided = deciding.decide(tx, key, decision, self.now(), asked_at)
-        if decided is not None:
-            self.dispatcher.dispatch()
-        return decided
 
     def story_api(self, stop: Stop | None = None) -> StoryApi:
         """The Story API with the operator's key."""

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, render_template, request
 
+from service.answering import answer
 from service.approval_url import ApprovalToken, BadToken
 from service.domain.approvals import ANSWERS, Decision, Through
 from service.ledger import approvals
@@ -58,7 +59,7 @@ def blueprint(relay: Relay) -> Blueprint:
         )
         note = _plain(request.form.get("note", ""), LONGEST_NOTE)
         decision = Decision(state, who, Through.MAIL, note, request.remote_addr or "")
-        decided = relay.decide(row.id, decision, row.asked_at)
+        decided = answer(relay, row.id, decision, row.asked_at)
         if decided is None:
             return _gone()
         status = HTTPStatus.OK if decided.won else HTTPStatus.CONFLICT

@@ -16,6 +16,7 @@ from flask import Blueprint, Response, abort, request
 from pydantic import SecretStr
 from slack_sdk.signature import Clock, SignatureVerifier
 
+from service.answering import answer
 from service.approval_url import BadToken
 from service.domain.approvals import ApprovalState, Decision, Through
 from service.ledger import approvals
@@ -125,5 +126,5 @@ def _decide(relay: Relay, click: Click, signed_for: set[str]) -> None:
         log.warning("slack.click_elsewhere", approval=named.approval)
         return
     decision = Decision(click.state, click.who, Through.SLACK, remote=request.remote_addr or "")
-    decided = relay.decide(row.id, decision, named.asked_at)
+    decided = answer(relay, row.id, decision, named.asked_at)
     log.info("slack.clicked", approval=row.id, counts=decided is not None and decided.won)

@@ -6,6 +6,7 @@ from flask import Response, jsonify
 from flask_openapi.blueprint import APIBlueprint
 from pydantic import BaseModel, Field
 
+from service.answering import answer
 from service.domain.api_tokens import Scope
 from service.domain.approvals import ANSWERS, Decision, Through
 from service.ledger import approvals, stories
@@ -67,7 +68,7 @@ def add(api: APIBlueprint, relay: Relay) -> None:
         by = who()
         note = " ".join(body.note.split())
         decision = Decision(ANSWERS[body.answer], by.name, Through.API, note, by.remote)
-        decided = relay.decide(path.approval, decision)
+        decided = answer(relay, path.approval, decision)
         if decided is None:
             raise _unknown()
         return jsonify(approval=_listed(relay, decided.row), counts=decided.won)

@@ -3,6 +3,7 @@
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from service.answering import answer
 from service.domain.approvals import ANSWERS, Decision, Through
 from service.domain.people import Role
 from service.ledger import approvals
@@ -36,7 +37,7 @@ def add(page: Blueprint, relay: Relay) -> None:
             abort(400, "Say whether it is approved or rejected.")
         note = " ".join(request.form.get("note", "").split())[:LONGEST_NOTE]
         by = doer()
-        decided = relay.decide(key, Decision(state, by.name, Through.DASHBOARD, note, by.remote))
+        decided = answer(relay, key, Decision(state, by.name, Through.DASHBOARD, note, by.remote))
         if decided is None:
             abort(404, "There is no such question here.")
         told = f"{decided.row.told[:1].upper()}{decided.row.told[1:]}."
