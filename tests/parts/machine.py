@@ -81,15 +81,23 @@ class Machine:
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes, one a slot, without the pool that keeps them."""
-        pools = [p for p in self._children() if p.cmdline()[-1:] == ["worker"]]
+        pools = [p for p in self._children() if _words(p)[-1:] == ["worker"]]
         return [child for pool in pools for child in pool.children()]
 
     def named(self, word: str) -> list[psutil.Process]:
         """Processes with this word in their command line."""
-        return [p for p in psutil.Process(self.process.pid).children(recursive=True) if word in p.cmdline()]
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in below if word in _words(process)]
 
     def _children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:  # also a zombie: it has ended since it was listed, and has no command line
+        return []
 
 
 def kill_with_children(process: psutil.Process) -> None:
