@@ -12,7 +12,7 @@ from service.domain.people import Role
 
 OPEN = {
     "/webhooks/story/<token>", "/media/<token>", "/healthz", "/readyz", "/sign-in", "/setup/<token>",
-    "/static/<path:filename>", "/metrics", "/api/v1/openapi.json",
+    "/static/<path:filename>", "/metrics", "/api/v1/openapi.json", "/approve/<token>", "/slack/interactions",
 }  # fmt: skip
 """What may be reached without an account; each has a proof of its own."""
 
