@@ -82,7 +82,7 @@ class Story:
 
     def save(self, reference: Reference) -> None:
         """Durably, as the ledger does."""
-        fresh = self._saved.with_suffix(".new")
+        fresh = self._saved.with_suffix(f".{uuid.uuid4().hex}.new")  # attempts may save at once
         fresh.write_text(json.dumps(dict(reference)), encoding="utf-8")
         fresh.replace(self._saved)
 
