@@ -42,6 +42,7 @@ NO_PAGES = {
     "static": "style and script",
     "api_docs_file": "style and script",
     "overview_live": "a part of the overview",
+    "overview_trends": "a part of the overview",
     "story_list_live": "rows of the list",
     "story_live": "parts of a story's page",
     "destination_list_live": "a part of the destinations' page",

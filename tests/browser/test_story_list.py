@@ -22,7 +22,7 @@ def rows(page: Page, words: str) -> None:
 
 def test_filters(page: Page, seeded: Seeded) -> None:
     page.goto("/stories")
-    page.get_by_label("Words of title or idea").fill("upright letter")
+    page.get_by_label("Title, idea or id").fill("upright letter")
     page.get_by_role("button", name="Show", exact=True).click()
     rows(page, "The upright letter")
     page.get_by_role("link", name="Show all").click()
