@@ -32,6 +32,7 @@ PAGES: dict[str, Callable[[Seeded], list[str]]] = {
     "token_list": lambda _: ["/tokens"],
     "people_list": lambda _: ["/people"],
     "audit": lambda _: ["/audit"],
+    "approval_list": lambda _: ["/approvals"],
     "account": lambda _: ["/account"],
     "api_docs": lambda _: ["/api/docs"],
 }
@@ -46,6 +47,7 @@ NO_PAGES = {
     "story_list_live": "rows of the list",
     "story_live": "parts of a story's page",
     "destination_list_live": "a part of the destinations' page",
+    "approval_list_live": "a part of the approvals' page",
     "bulk_live": "a part of a bulk replay's page",
     "story_captions": "captions of a video",
     "story_json": "a download",
