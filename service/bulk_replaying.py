@@ -12,9 +12,10 @@ from service.domain.bulk_replays import Choice, Plan, plan, plan_without_video
 from service.domain.people import Doer
 from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.steps import Lane
-from service.ledger import Ledger, bulk_replays, people, reports, stories
+from service.ledger import Ledger, LedgerDown, bulk_replays, people, reports, stories
 from service.ledger.bulk_replays import BulkReplay, BulkState
 from service.ledger.stories import StoryRow
+from service.observability import redact
 from service.replaying import Action, NothingToReplay, Redone, Replaying
 from service.route_choice import routing_facts
 from service.settings import Settings
@@ -31,6 +32,8 @@ MOST_AT_ONCE = 200
 
 ROOM = 40
 """Steps that may be due or under way beside which a bulk replay adds its own: so few that a new story hardly waits."""
+
+LONGEST_REASON = 500
 
 
 class Unfit(ValueError):
@@ -157,6 +160,23 @@ class BulkReplaying:
         return fates
 
     def _see_to(self, key: int, story: int) -> _Fate:
+        """Replays one story; one whose replay is a mistake of ours is left out, so that the others have their turn.
+
+        Raises LedgerDown.
+        """
+        try:
+            return self._replay_next(key, story)
+        except LedgerDown:
+            raise
+        except Exception as bug:
+            log.exception("bulk_replay.mistake", bulk=key, story_key=story)  # also goes to Sentry
+            return self._leave_out(
+                key,
+                story,
+                f"a mistake in Storyrelay: {type(bug).__name__}: {redact(str(bug))[:LONGEST_REASON]}",
+            )
+
+    def _replay_next(self, key: int, story: int) -> _Fate:
         with self.ledger.write() as tx:
             bulk = bulk_replays.hold(tx, key)
             if bulk is None or bulk.state != BulkState.RUNNING or bulk.cursor >= story:
@@ -168,6 +188,17 @@ class BulkReplaying:
             fate = self._replay(tx, bulk.choice, row)
             bulk_replays.note(tx, bulk, story, fate.why_not, fate.done, self.now())
         return fate
+
+    def _leave_out(self, key: int, story: int, why: str) -> _Fate:
+        """Notes it in a transaction of its own: the one in which it failed is undone."""
+        with self.ledger.write() as tx:
+            bulk = bulk_replays.hold(tx, key)
+            if bulk is None or bulk.state != BulkState.RUNNING or bulk.cursor >= story:
+                return _Fate()
+            if stories.lock_if_there(tx, story) is None:
+                return _Fate()
+            bulk_replays.note(tx, bulk, story, why, "", self.now())
+        return _Fate(why)
 
     def _replay(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> _Fate:
         if choice.wanted.story_state not in (None, row.state):

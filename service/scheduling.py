@@ -1,6 +1,7 @@
 """The scheduler's loop: sweeps, reconciles, watches the lanes, and says that it is alive."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -51,26 +52,42 @@ class Scheduler:
         log.info("scheduler.stopped")
 
     def once(self) -> None:
-        """One pass of everything."""
-        relay = self.relay
-        now = relay.now()
-        with relay.ledger.write() as tx:
+        """One pass of everything; what fails in one part keeps no other from its turn. Raises LedgerDown."""
+        now = self.relay.now()
+        parts: tuple[Callable[[datetime], None], ...] = (
+            self._beat,
+            self._watch_lanes,
+            self._reconcile,
+            self._sweep,
+            self._count,
+            self._watch_webhooks,
+            self._clear_store,
+            self._prune,
+            self._replay_many,
+            self._mind_questions,
+            self._watch_trouble,
+        )
+        failed = [part for part in parts if not _goes_well(part, now)]
+        if not failed:
+            _goes_well(self._ping, now)
+
+    def _beat(self, now: datetime) -> None:
+        with self.relay.ledger.write() as tx:
             reports.beat(tx, HEARTBEAT, now)
-        self._watch_lanes(now)
+
+    def _reconcile(self, _now: datetime) -> None:
+        relay = self.relay
         found = Reconciliation(relay.ledger, relay.settings, relay.configuration, relay.now).run()
         if found.polled or found.given_up:
             log.info("reconciled", polled=len(found.polled), given_up=len(found.given_up))
-        moved = relay.dispatcher.sweep()
-        self._count()
+
+    def _sweep(self, _now: datetime) -> None:
+        moved = self.relay.dispatcher.sweep()
         if moved:
             log.debug("swept", steps=moved)
-        self._watch_webhooks(now)
-        self._clear_store(now)
-        self._prune(now)
-        self._replay_many()
-        self._mind_questions()
-        TroubleWatch(relay).look()
-        self._ping(now)
+
+    def _watch_trouble(self, _now: datetime) -> None:
+        TroubleWatch(self.relay).look()
 
     def _ping(self, now: datetime) -> None:
         """Tells a watcher outside, once a minute, that a pass went well; its address holds a secret."""
@@ -91,20 +108,20 @@ class Scheduler:
         if status >= 300:
             log.warning("ping.refused", status=status)
 
-    def _mind_questions(self) -> None:
+    def _mind_questions(self, _now: datetime) -> None:
         """Reminds people of questions, and ends those that nobody answered in time."""
         minding = QuestionMinding(self.relay.ledger, self.relay.configuration, self.relay.now)
         if minding.run():
             self.relay.dispatcher.dispatch()
 
-    def _replay_many(self) -> None:
+    def _replay_many(self, _now: datetime) -> None:
         relay = self.relay
         seen = BulkReplaying(relay.ledger, relay.settings, relay.configuration, relay.now).advance()
         if seen:
             log.info("bulk_replay.advanced", stories=seen)
             relay.dispatcher.dispatch()
 
-    def _count(self) -> None:
+    def _count(self, _now: datetime) -> None:
         """Adds to the metrics' totals what happened since; a long backlog takes several passes."""
         for _ in range(FOLDS_A_PASS):
             with self.relay.ledger.read() as tx:
@@ -189,6 +206,23 @@ class Scheduler:
         with self.relay.ledger.write() as tx:
             if notices.add(tx, trouble, self.relay.configuration.notices, now):
                 log.error("webhooks.missed", finished=finished, missed=missed)
+
+
+def _goes_well(part: Callable[[datetime], None], now: datetime) -> bool:
+    """Does one part of a pass; False after a mistake in it, which is told.
+
+    Raises LedgerDown, without which the other parts can do nothing either.
+    """
+    try:
+        part(now)
+    except LedgerDown:
+        raise
+    except Exception:
+        log.exception(
+            "scheduler.mistake", part=getattr(part, "__name__", "").strip("_")
+        )  # also goes to Sentry
+        return False
+    return True
 
 
 def is_alive(at: datetime | None, now: datetime, sweep_seconds: float) -> bool:

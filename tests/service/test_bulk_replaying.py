@@ -336,6 +336,44 @@ def test_the_scheduler_works_it_off_and_passes_it_on(world: World) -> None:
     assert len(world.queue.jobs) == 1
 
 
+def test_a_story_that_can_t_be_replayed_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [delivered(world, number, blog=StepState.DEAD) for number in range(3)]
+    replay_within = Replaying.replay_within
+
+    def mistaken(self: Replaying, tx: sa.Connection, key: int, *more: Any) -> Any:
+        replayed = replay_within(self, tx, key, *more)
+        if key == keys[1]:
+            tx.execute(sa.insert(bulk_replayed).values(bulk=0, story=0))  # breaks the transaction, too
+        return replayed
+
+    monkeypatch.setattr(Replaying, "replay_within", mistaken)
+    bulk = replaying(world).start(DEAD, ADA)
+    assert replaying(world).advance() == 3
+    ended = now_of(world, bulk)
+    assert (ended.state, ended.replayed, ended.skipped) == (BulkState.DONE, 2, 1)
+    assert sorted(repeats(world).values()) == [0, 1, 1], "what the mistake had done is undone"
+    with world.relay.ledger.read() as tx:
+        (why,) = bulk_replays.reasons(tx, bulk.id)
+    assert why.startswith("a mistake in Storyrelay: IntegrityError")
+
+
+def test_a_ledger_that_is_down_leaves_no_story_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered(world, 1, blog=StepState.DEAD)
+    bulk = replaying(world).start(DEAD, ADA)
+
+    def locked(*_: Any) -> Any:
+        raise sa.exc.OperationalError("", {}, Exception("locked"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Replaying, "replay_within", locked)
+        with pytest.raises(sa.exc.OperationalError):
+            replaying(world).advance()
+    assert now_of(world, bulk).seen == 0
+    assert replaying(world).advance() == 1
+
+
 def test_a_replay_of_one_story_is_what_it_was(world: World) -> None:
     key = delivered(world, 1, blog=StepState.DONE)
     relay = world.relay

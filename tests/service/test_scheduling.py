@@ -254,6 +254,57 @@ def test_a_ledger_that_is_down_is_waited_for(world: World) -> None:
     assert "secret" not in str(said)
 
 
+PARTS = (
+    "_watch_lanes",
+    "_reconcile",
+    "_count",
+    "_watch_webhooks",
+    "_clear_store",
+    "_prune",
+    "_replay_many",
+    "_mind_questions",
+    "_watch_trouble",
+)
+
+
+@pytest.mark.parametrize("part", [*PARTS, "_beat"])
+def test_a_part_that_fails_keeps_no_other_from_its_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    done: list[str] = []
+    for each in (*PARTS, "_ping"):
+        monkeypatch.setattr(Scheduler, each, lambda _self, _now, each=each: done.append(each))
+
+    def mistaken(_self: Scheduler, _now: object) -> None:
+        raise PermissionError("no look at this folder")
+
+    world.track("story-1")
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as said:
+        mistaken.__name__ = part
+        patched.setattr(Scheduler, part, mistaken)
+        once(world)
+    assert done == [each for each in PARTS if each != part], "whoever waits for the ping hears of it"
+    assert [(event["event"], event["part"]) for event in said if event["log_level"] == "error"] == [
+        ("scheduler.mistake", part.strip("_"))
+    ]
+    assert world.steps("story-1")["fetch"].state == "queued"
+    done.clear()
+    once(world)
+    assert done[-1] == "_ping"
+
+
+def test_the_scheduler_outlives_a_mistake(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = threading.Event()
+
+    def mistaken(_self: Scheduler, _now: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Scheduler, "_watch_lanes", mistaken)
+    monkeypatch.setattr(Scheduler, "_watch_trouble", lambda _self, _now: stopped.set())
+    Scheduler(world.relay).run(stopped)
+    assert stopped.is_set()
+
+
 def test_a_queue_that_is_down_stops_nothing(world: World) -> None:
     world.queue.down = True
     world.track("story-1")
