@@ -85,8 +85,7 @@ def _shown(relay: Relay, row: ApprovalRow, status: int = HTTPStatus.OK, *, late:
     seen = read_asked(relay, row)
     if seen is None:
         return _gone()
-    is_over = row.is_open and row.expires_at is not None and row.expires_at <= relay.now()
-    return render_template("approve.html", seen=seen, late=late, is_over=is_over), status
+    return render_template("approve.html", seen=seen, late=late), status
 
 
 def _gone() -> Answer:
