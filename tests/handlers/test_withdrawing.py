@@ -13,6 +13,7 @@ from relayed import World
 from handlers import deliver, download
 from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
+from service.domain.approvals import ApprovalTimes
 from service.domain.delivery import DeliveryFailed, Publication, Published
 from service.domain.states import Origin, StepKind, StepState, StoryState
 from service.domain.steps import Lane
@@ -22,6 +23,7 @@ from service.ledger.stories import NewStory, VideoRow
 from service.replaying import NothingToReplay, Redone, Replaying
 from service.withdrawing import NothingToWithdraw, Undone, Withdrawing
 
+NOBODY_ASKED = download.Asked({}, ApprovalTimes())
 TOML = """
 [destinations.blog]
 connector = "archive"
@@ -77,7 +79,7 @@ def video_is_here(world: World, *destinations: str, revision: int = 1) -> None:
     with world.relay.ledger.write() as tx:
         if stories.lock(tx, 1).state != StoryState.SETTLING:
             stories.change(tx, 1, world.clock(), state=StoryState.SETTLING, revision=revision)
-        download._stored(video, wanted, stand_ins)(tx, world.clock())
+        download._stored(video, wanted, stand_ins, NOBODY_ASKED)(tx, world.clock())
 
 
 def asked_for(world: World, state: StoryState = StoryState.OPEN, route: str | None = None) -> None:
