@@ -40,6 +40,7 @@ def test_programs_get_everything(home, full):
     told = home.json("show", "story-1")
     assert told.keys() == {
         "story", "timeline", "destinations", "video", "steps", "attempts", "receipts", "notices",
+        "approvals",
     }  # fmt: skip
     assert told["story"]["id"] == "story-1"
     assert [(each["destination"], each["state"]) for each in told["destinations"]] == [
