@@ -62,6 +62,11 @@ destinations = ["team", "shelf"]
 name = "cms"
 when = {{ aspect_ratio = "9:16" }}
 destinations = ["cms", "desk"]
+[[routes]]
+name = "asked"
+when = {{ aspect_ratio = "1:1" }}
+approval = "desk"
+destinations = ["cms"]
 [notices]
 destinations = ["team"]
 """
