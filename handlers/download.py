@@ -17,6 +17,7 @@ from service.domain.notices import NoticeKind, Trouble
 from service.domain.routing import UnknownRoute, led_to, questions_for, routes_for
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Opens, Record, StepFailed
+from service.domain.video_names import video_prefix
 from service.ledger import (
     approvals,
     deliveries,
@@ -45,7 +46,7 @@ from service.outbound_http import (
 )
 from service.route_choice import routing_facts
 from service.story_api import Story, StoryApiError, parse_story
-from service.video_store import StoreError, StoreFull, safe_segment
+from service.video_store import StoreError, StoreFull
 from service.wiring import Relay
 
 STALE_URL = (403, 404, 410)
@@ -71,10 +72,10 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done:
     """Downloads, checks and stores one revision's video. Raises StepFailed."""
     row = attempt.story()
     if step.revision < row.revision:
-        return Done(f"superseded by revision {row.revision}", record=settle(step), reached=False)
+        return Done(f"superseded by revision {row.revision}", record=_superseded(step), reached=False)
     if row.state == StoryState.CANCELLED:
         _part(relay.video_store().incoming, step).discard()
-        return Done("the story was cancelled", reached=False, state=StepState.CANCELLED)
+        return Done("the story was cancelled", record=_left(step), reached=False, state=StepState.CANCELLED)
     try:
         return _bring(relay, step, row, attempt)
     except (DiskFull, StoreFull) as error:
@@ -91,6 +92,7 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
     """Ends the story with the reason, and tells people."""
     row = stories.lock(tx, step.story_key)
     _part(relay.video_store().incoming, step).discard()
+    forgetting.discard_unfinished(tx, row, now)
     if row.state != StoryState.SETTLING or row.revision != step.revision:
         stories.settle_if_over(tx, row.id, now)  # the revision that overtook this one may have waited for it
         return
@@ -123,7 +125,7 @@ def _bring(relay: Relay, step: ClaimedStep, row: StoryRow, attempt: Attempt) -> 
         facts, poster = examine(downloaded.path, picture, limits)
         attempt.check()
         with relay.ledger.read() as tx:
-            prefix = forgetting.free_prefix(tx, f"{safe_segment(story.id)}/r{step.revision}")
+            prefix = forgetting.free_prefix(tx, video_prefix(story.id, step.revision))
         if poster is not None:
             store.put_file(f"{prefix}/poster.jpg", picture, content_type="image/jpeg", move=True)
         text = captions([Narration(scene.narration) for scene in story.scenes], facts.seconds)
@@ -242,6 +244,23 @@ def _stored(video: VideoRow, wanted: list[steps.NewStep], stand_ins: list[str], 
             approvals.close_idle(tx, row.id, "it was withdrawn from where it was to go", now)
         if stories.settle_if_over(tx, video.story, now):
             progress_steps.ask(tx, video.story, now)  # nobody gets it, and who watches it is told
+
+    return record
+
+
+def _left(step: ClaimedStep) -> Record:
+    """A record that lists what an earlier, killed attempt may have stored: nobody comes for it any more."""
+
+    def record(tx: sa.Connection, now: datetime) -> None:
+        forgetting.discard_unfinished(tx, stories.lock(tx, step.story_key), now)
+
+    return record
+
+
+def _superseded(step: ClaimedStep) -> Record:
+    def record(tx: sa.Connection, now: datetime) -> None:
+        _left(step)(tx, now)
+        settle(step)(tx, now)
 
     return record
 

@@ -1,6 +1,6 @@
 """Deletes what has been kept for long enough, in small transactions, and the files of what is gone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,16 +28,15 @@ Page = Callable[[sa.Connection, datetime, int, int], tuple[list[int], int | None
 """Keys to prune of the page after a key, and the key to go on after."""
 
 
-def delete_files(ledger: Ledger, store: ObjectStore, now: Callable[[], datetime], limit: int = 1000) -> int:
-    """Deletes the discarded files; returns how many prefixes. Raises StoreError: the next call goes on there."""
-    with ledger.read() as tx:
-        prefixes = forgetting.discarded(tx, limit)
+def delete_files(
+    ledger: Ledger, store: ObjectStore, now: Callable[[], datetime], prefixes: Sequence[str]
+) -> None:
+    """Deletes the files of these discarded prefixes. Raises StoreError: what is left stays listed."""
     for prefix in prefixes:
         for name in FILES:
             store.delete(f"{prefix}/{name}")
         with ledger.write() as tx:
             forgetting.cleared(tx, prefix, now())
-    return len(prefixes)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Pruning:
         """Deletes one story and its files, however old. Raises StillRunning, StoreError, NoResultFound."""
         with self.ledger.write() as tx:
             gone = forgetting.forget_story(tx, key, self.now())
-        delete_files(self.ledger, self.store(), self.now)
+        delete_files(self.ledger, self.store(), self.now, gone.prefixes)
         return gone
 
     def run(self, *, dry: bool = False) -> dict[str, int]:
@@ -63,10 +62,19 @@ class Pruning:
         """
         found = {kind: self._prune(kind, dry=dry) for kind in KINDS}
         if not dry:
-            delete_files(self.ledger, self.store(), self.now)
+            self._delete_files()
             with self.ledger.write() as tx:
                 forgetting.forget_cleared(tx, self.now() - TOMBSTONE)
         return found
+
+    def _delete_files(self) -> None:
+        """Deletes all that is listed as discarded. Raises StoreError."""
+        while True:
+            with self.ledger.read() as tx:
+                prefixes = forgetting.discarded(tx, BATCH)
+            if not prefixes:
+                return
+            delete_files(self.ledger, self.store(), self.now, prefixes)
 
     def _prune(self, kind: str, *, dry: bool) -> int:
         days: float | None = getattr(self.settings, f"keep_{kind}_days")

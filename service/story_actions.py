@@ -169,17 +169,18 @@ class StoryActions:
                     "cancel it, or wait until all of it has ended"
                 )
             receipts.forget_story(tx, key)
-            forgetting.forget_story(tx, key, now)
+            gone = forgetting.forget_story(tx, key, now)
             people.note_deed(tx, self.by, now, "forget", row.about)
         told = f"Story {row.name} is forgotten here. What was published of it stays where it is."
-        return Acted((told, self._without_files()), True, None)
+        return Acted((told, self._without(gone.prefixes)), True, None)
 
-    def _without_files(self) -> str:
+    def _without(self, prefixes: Sequence[str]) -> str:
+        """Deletes this story's files alone: a request has no time for what others left to the scheduler."""
         try:
-            delete_files(self.ledger, self.store(), self.now)
-        except StoreError as error:  # they are listed as discarded, and the next pruning goes on there
+            delete_files(self.ledger, self.store(), self.now, prefixes)
+        except StoreError as error:  # they are listed as discarded, and the scheduler goes on there
             log.warning("store.not_cleared", error=str(error))
-            return f"Its files could not be deleted yet ({error}); that is tried again once a day."
+            return f"Its files could not be deleted yet ({error}); the scheduler tries that again."
         return "Its files are deleted."
 
     def delete_at_api(self, key: int, typed: str) -> Acted:

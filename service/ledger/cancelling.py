@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from service.domain.states import Intent, StepKind, StepState, StoryState
-from service.ledger import approvals, progress_steps, reports, stories
+from service.ledger import approvals, forgetting, progress_steps, reports, stories
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow
 from service.ledger.tables import steps
@@ -47,6 +47,7 @@ def cancel(tx: sa.Connection, row: StoryRow, who: str, now: datetime) -> Stopped
         )
     )
     approvals.close_idle(tx, row.id, f"the story was cancelled by {who}", now)
+    forgetting.discard_unfinished(tx, row, now)
     stopped = _stopped(reports.steps_of(tx, row.id))
     there = f"; it stays at {', '.join(stopped.published)}" if stopped.published else ""
     stories.change(

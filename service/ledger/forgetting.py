@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepState
+from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepKind, StepState
+from service.domain.video_names import video_prefix
 from service.ledger import forgotten, stories
 from service.ledger.engine import insert
 from service.ledger.people_tables import audit
@@ -60,11 +61,31 @@ def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
         ).scalars()
     )
     _discard(tx, prefixes, now)
+    prefixes += discard_unfinished(tx, row, now)
     # the foreign key would keep them, with the bodies that name the story
     gone = tx.execute(sa.delete(receipts).where(receipts.c.story == key)).rowcount
     tx.execute(sa.delete(stories_table).where(stories_table.c.id == key))
     forgotten.note(tx, row.story_id, now)
     return Forgotten(row, prefixes, gone)
+
+
+def discard_unfinished(tx: sa.Connection, row: StoryRow, now: datetime) -> list[str]:
+    """Lists what killed downloads of a locked story may have stored without a row; returns the prefixes.
+
+    Not that of a download that is running: its worker stores and records it, or lists it here when it ends.
+    """
+    if row.story_id is None:
+        return []
+    stored = sa.exists().where(
+        videos.c.story == steps.c.story,
+        videos.c.revision == steps.c.revision,
+        videos.c.removed_at.is_(None),
+    )
+    mine = steps.c.story == row.id, steps.c.kind == StepKind.DOWNLOAD, steps.c.state != StepState.RUNNING
+    revisions = tx.execute(sa.select(steps.c.revision).where(*mine, ~stored).distinct()).scalars()
+    prefixes = [free_prefix(tx, video_prefix(row.story_id, revision)) for revision in revisions]
+    _discard(tx, prefixes, now)
+    return prefixes
 
 
 def is_over(tx: sa.Connection, key: int) -> bool:

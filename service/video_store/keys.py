@@ -1,17 +1,16 @@
 """The names of stored objects: relative paths such as `videos/4f2a/video.mp4`."""
 
-import hashlib
-import re
 import unicodedata
+
+from service.domain.video_names import safe_segment
+
+__all__ = ["INCOMING", "check_key", "safe_segment"]
 
 INCOMING = ".incoming"
 """A store's folder for what isn't whole yet; no key may lead into it."""
 
 _KEY_BYTES = 1024  # Amazon S3's limit
 _SEGMENT_BYTES = 255  # of most file systems
-_AS_IT_IS = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
-_MARKED = re.compile(r".*-x[0-9a-f]{32}", re.DOTALL)
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
 
 def check_key(key: str) -> str:
@@ -26,18 +25,3 @@ def check_key(key: str) -> str:
     if segments[0].casefold() == INCOMING:
         raise ValueError(f"{INCOMING} holds what isn't whole yet: {key[:80]!r}")
     return key
-
-
-def safe_segment(text: str) -> str:
-    """Turn any text into one path segment of lower-case ASCII, at most 80 characters, another for each other text.
-
-    Usual ids stay as they are. What can't (upper case, as some file systems don't tell it apart; other
-    characters; device names of Windows; length) is replaced, and marked with 128 bits of the text's SHA-256.
-    No text that stays as it is looks marked.
-    """
-    plain = _AS_IT_IS.fullmatch(text) and not _MARKED.fullmatch(text) and not _DEVICES.fullmatch(text)
-    if plain and not text.endswith("."):
-        return text
-    readable = re.sub(r"[^a-z0-9]+", "-", text[:200].lower()).strip("-")[:40].strip("-")
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
-    return f"{readable or 'id'}-x{digest}"

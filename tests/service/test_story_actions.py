@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from placed import Place, finished, world_on
 from relayed import START, World
 from scripted_api import ScriptedApi, scripted_api
@@ -15,11 +16,14 @@ from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
 from service.domain.delivery import DeliveryFailed, Publication, Published
 from service.domain.people import Doer
-from service.domain.states import StepKind, StepState, StoryState
+from service.domain.states import Origin, StepKind, StepState, StoryState
 from service.domain.steps import Lane
 from service.intake import Delivery
 from service.ledger import people, receipts, steps, stories
 from service.ledger.people import Deed
+from service.ledger.retention_tables import discarded_files
+from service.ledger.stories import NewStory
+from service.ledger.tables import steps as step_table
 from service.outbound_http import HttpClient
 from service.story_actions import ActionRefused, StoryActions
 from service.story_api import StoryApi
@@ -309,3 +313,78 @@ def test_files_that_can_t_be_deleted_now_are_deleted_by_the_next_pruning(
     assert world.relay.video_store().stat("story-1/r1/video.mp4") is not None
     world.relay.pruning.run()
     assert world.relay.video_store().stat("story-1/r1/video.mp4") is None
+
+
+def test_forgetting_deletes_the_storys_own_files_and_leaves_others_to_the_scheduler(
+    world: World, actions: StoryActions
+) -> None:
+    deliver_to(world, "blog")
+    world.run()
+    store = world.relay.video_store()
+    store.put_bytes("other/r1/video.mp4", b"film", content_type="video/mp4")
+    with world.relay.ledger.write() as tx:
+        tx.execute(sa.insert(discarded_files).values(prefix="other/r1", discarded_at=world.clock()))
+    assert actions.forget(1).sentences[1] == "Its files are deleted."
+    assert store.stat("story-1/r1/video.mp4") is None
+    assert store.stat("other/r1/video.mp4") is not None
+    world.relay.pruning.run()
+    assert store.stat("other/r1/video.mp4") is None
+
+
+def killed_download(world: World, state: StepState) -> ObjectStore:
+    """A story whose download was killed after it stored its files, before the ledger heard of them."""
+    store = world.relay.video_store()
+    with world.relay.ledger.write() as tx:
+        stories.add(tx, NewStory("sub-1", Origin.TRACKED, StoryState.OPEN, story_id="story-1"), START)
+        values = {"state": StoryState.SETTLING, "revision": 1, "snapshot": {"id": "story-1"}}
+        stories.change(tx, 1, START, **values)
+        steps.add(tx, [steps.NewStep(Lane(StepKind.DOWNLOAD), 1, 1)], START)
+        of = step_table.c.kind == StepKind.DOWNLOAD
+        tx.execute(sa.update(step_table).values(state=StepState.DONE, next_at=None))
+        tx.execute(sa.update(step_table).where(of).values(state=state))
+    for name in ("video.mp4", "captions.vtt"):
+        store.put_bytes(f"story-1/r1/{name}", b"film", content_type="video/mp4")
+    return store
+
+
+@pytest.mark.parametrize("state", [StepState.PENDING, StepState.QUEUED])
+def test_what_a_killed_download_of_a_cancelled_story_had_stored_is_deleted(
+    world: World, actions: StoryActions, state: StepState
+) -> None:
+    store = killed_download(world, state)
+    actions.cancel(1)
+    world.relay.pruning.run()
+    assert [store.stat(f"story-1/r1/{name}") for name in ("video.mp4", "captions.vtt")] == [None, None]
+
+
+def test_a_download_that_was_running_when_its_story_was_cancelled_is_cleared_when_it_ends(
+    world: World, actions: StoryActions
+) -> None:
+    store = killed_download(world, StepState.RUNNING)
+    actions.cancel(1)
+    world.relay.pruning.run()
+    assert store.stat("story-1/r1/video.mp4") is not None, "its worker may be at it"
+    with world.relay.ledger.write() as tx:
+        running = step_table.c.state == StepState.RUNNING
+        values = {"state": StepState.PENDING, "next_at": START, "lease_until": None}
+        tx.execute(sa.update(step_table).where(running).values(**values))
+    world.run()
+    world.relay.pruning.run()
+    assert store.stat("story-1/r1/video.mp4") is None
+
+
+def test_what_a_given_up_download_had_stored_goes_with_its_story(world: World, actions: StoryActions) -> None:
+    store = killed_download(world, StepState.DEAD)
+    with world.relay.ledger.write() as tx:
+        stories.change(tx, 1, START, state=StoryState.GIVEN_UP)
+    actions.forget(1)
+    assert store.stat("story-1/r1/video.mp4") is None
+
+
+def test_a_cancelled_story_keeps_the_video_that_the_ledger_knows(world: World, actions: StoryActions) -> None:
+    deliver_to(world, "blog")
+    with world.relay.ledger.write() as tx:
+        steps.add(tx, [steps.NewStep(Lane(StepKind.DOWNLOAD), 1, 1)], START)
+    actions.cancel(1)
+    world.relay.pruning.run()
+    assert world.relay.video_store().stat("story-1/r1/video.mp4") is not None
