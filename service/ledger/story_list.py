@@ -1,12 +1,15 @@
 """The list of stories: found by state, route, destination, label, time and words, page by page.
 
-A page costs little however many stories there are: it starts from the condition that the fewest stories meet and
-looks the others up, and where even that would be long it stops and says how far it has come.
+A page costs little however many stories there are: it starts from the condition that the fewest stories meet near
+where the page begins, looks the others up, and where even that would be long it stops and says how far it has come.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,7 +18,7 @@ from service.ledger.story_words import matching
 from service.ledger.tables import is_delivery, steps, stories
 
 FEW = 1000
-"""A condition that no more stories meet is one to start from."""
+"""By where so many stories of a condition lead, the rarest condition is found."""
 
 MOST_LOOKED_AT = 12_000
 """Stories that one page may look at."""
@@ -68,6 +71,9 @@ def page(
     return Found(tuple(shown), shown[-1] if more else stopped, newer, None if more else stopped)
 
 
+Streams = tuple[sa.Select[Any], ...]
+
+
 @dataclass(frozen=True)
 class _Looking:
     """One page's search. `newer`: upwards from the oldest, else downwards from the newest."""
@@ -78,56 +84,75 @@ class _Looking:
 
     def keys(self, wanted: int, beyond: int | None) -> tuple[list[int], int | None]:
         """Keys in the order of looking; and the last key looked at, where the search stopped before its end."""
-        source, is_all = self._source(beyond)
+        streams, is_all = self._start(beyond)
         found: list[int] = []
         looked = 0
         size = wanted if is_all else max(_FIRST_LOOK, wanted)
         while True:
-            chunk = self._chunk(source, beyond, size)
+            chunk, is_last = self._chunk(streams, beyond, size)
             found += chunk if is_all else self._filtered(chunk)
             looked += len(chunk)
-            if len(found) >= wanted or len(chunk) < size:
+            if len(found) >= wanted or is_last:
                 return found[:wanted], None
             beyond = chunk[-1]
             if looked >= MOST_LOOKED_AT:
                 return found, beyond
             size = min(_LOOK, MOST_LOOKED_AT - looked)
 
-    def _source(self, beyond: int | None) -> tuple[sa.Subquery | None, bool]:
-        """What to start from, None for all stories; and whether it meets every condition by itself."""
-        sources = list(self._sources())
-        plain = len(sources) <= 1 and not self.sought.labels
-        exact = plain and self.sought.since is None and self.sought.until is None
-        if len(sources) == 1:
-            return sources[0], exact
-        for source in sources:
-            few = sa.select(source.c.id).where(*self._within(source.c.id, beyond)).limit(FEW + 1).subquery()
-            if self.tx.execute(sa.select(sa.func.count()).select_from(few)).scalar_one() <= FEW:
-                return source, False
-        return (sources[0] if sources else None), exact
+    def _start(self, beyond: int | None) -> tuple[Streams, bool]:
+        """The condition to start from, all stories where there is none; and whether nothing else is asked for."""
+        conditions = list(self._streams())
+        sought = self.sought
+        timed = sought.since is not None or sought.until is not None
+        is_all = len(conditions) <= 1 and not sought.labels and not timed
+        if len(conditions) <= 1:
+            return conditions[0] if conditions else (sa.select(stories.c.id),), is_all
+        return max(conditions, key=lambda streams: self._reach(streams, beyond)), False
 
-    def _sources(self) -> Iterator[sa.Subquery]:
-        """A query of story keys for each condition that an index answers, the likely rarest first."""
+    def _reach(self, streams: Streams, beyond: int | None) -> float:
+        """How far the next stories of a condition lead: the rarer they are, the farther."""
+        chunk, is_last = self._chunk(streams, beyond, FEW)
+        if is_last:
+            return math.inf
+        return chunk[-1] if self.newer else -chunk[-1]
+
+    def _streams(self) -> Iterator[Streams]:
+        """For each condition that indexes answer the queries of story keys that meet it, the likely rarest first."""
         sought = self.sought
         if sought.words.strip():
-            yield matching(self.tx, sought.words).subquery()
+            yield (matching(self.tx, sought.words),)
         if sought.destination is not None:
-            yield _delivered(steps.c.destination == sought.destination).subquery()
+            yield (_delivered(steps.c.destination == sought.destination),)
         if sought.route is not None:
             pinned = sa.select(stories.c.id).where(stories.c.route == sought.route)
-            yield sa.union(pinned, _delivered(steps.c.route == sought.route)).subquery()
+            yield pinned, _delivered(steps.c.route == sought.route)
         if sought.states:
-            each = [sa.select(stories.c.id).where(stories.c.state == state) for state in sought.states]
-            yield (sa.union_all(*each) if len(each) > 1 else each[0]).subquery()
+            yield tuple(sa.select(stories.c.id).where(stories.c.state == state) for state in sought.states)
 
-    def _chunk(self, source: sa.Subquery | None, beyond: int | None, size: int) -> list[int]:
-        column = stories.c.id if source is None else source.c.id
-        order = column.asc() if self.newer else column.desc()
-        query = sa.select(column).where(*self._within(column, beyond)).order_by(order).limit(size)
-        return list(self.tx.execute(query).scalars())
+    def _chunk(self, streams: Streams, beyond: int | None, size: int) -> tuple[list[int], bool]:
+        """The next keys of all the queries together, each once, and whether they are the last ones.
+
+        A query that has more than `size` limits the others: what lies beyond its last key comes next time.
+        """
+        ends: list[int] = []
+        met: set[int] = set()
+        for query in streams:
+            column = query.selected_columns[0]
+            order = column.asc() if self.newer else column.desc()
+            limited = query.where(*self._within(column, beyond)).order_by(order).limit(size)
+            keys = list(self.tx.execute(limited).scalars())
+            met.update(keys)
+            if len(keys) == size:
+                ends.append(keys[-1])
+        ordered = sorted(met, reverse=not self.newer)
+        if not ends:
+            return ordered, True
+        if self.newer:
+            return [key for key in ordered if key <= min(ends)], False
+        return [key for key in ordered if key >= max(ends)], False
 
     def _within(self, column: sa.ColumnElement[int], beyond: int | None) -> Iterator[sa.ColumnElement[bool]]:
-        low, high = self._bounds()
+        low, high = self._bounds
         if beyond is not None:
             yield column > beyond if self.newer else column < beyond
         if low is not None:
@@ -135,6 +160,7 @@ class _Looking:
         if high is not None:
             yield column <= high
 
+    @cached_property
     def _bounds(self) -> tuple[int | None, int | None]:
         """Keys between which all stories of that time lie."""
         since, until, at = self.sought.since, self.sought.until, stories.c.created_at
@@ -174,8 +200,8 @@ class _Looking:
             yield stories.c.id.in_(matching(self.tx, sought.words, low, high))
 
 
-def _delivered(condition: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
-    return sa.select(steps.c.story.label("id")).where(is_delivery, condition).distinct()
+def _delivered(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(steps.c.story).where(is_delivery, condition)
 
 
 def _delivers_here(condition: sa.ColumnElement[bool]) -> sa.Exists:

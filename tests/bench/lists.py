@@ -31,7 +31,9 @@ LINES = 50
 Read = Callable[[sa.Connection], object]
 _OLD, _DAY = END - timedelta(days=300), timedelta(days=1)
 _LATELY = END - timedelta(days=14)
-_INDEX = re.compile(r"(?:INDEX |Index (?:Only )?Scan (?:Backward )?using |Index Scan on )(\w+)")
+_INDEX = re.compile(
+    r"(?:(?<!MULTI-)INDEX (?!\d)|Index (?:Only )?Scan (?:Backward )?using |Index Scan on )(\w+)"
+)
 
 FILTERS = {
     "no filter": Sought(),
