@@ -87,30 +87,16 @@ def publishing(tx: sa.Connection, since: datetime) -> Publishing:
     told = sa.case(
         (newest.c.webhook_at < newest.c.finished_at, newest.c.webhook_at), else_=newest.c.finished_at
     )
-    timed = sa.select(
-        _day(tx, newest.c.finished_at).label("day"),
-        _seconds(tx, told, newest.c.published_at).label("took"),
-    ).subquery()
-    ranked = sa.select(
-        timed,
-        sa.func.row_number().over(order_by=timed.c.took).label("rank"),
-        sa.func.row_number().over(order_by=timed.c.took, partition_by=timed.c.day).label("rank_of_day"),
-        sa.func.count().over().label("n"),
-        sa.func.count().over(partition_by=timed.c.day).label("n_of_day"),
-    ).subquery()
-    query = sa.select(
-        ranked.c.day,
-        ranked.c.n,
-        ranked.c.n_of_day,
-        *(_at(ranked.c.rank, ranked.c.n, share, ranked.c.took) for share in (50, 95)),
-        *(_at(ranked.c.rank_of_day, ranked.c.n_of_day, share, ranked.c.took) for share in (50, 95)),
-    ).group_by(ranked.c.day, ranked.c.n, ranked.c.n_of_day)
-    rows = tx.execute(query).all()
-    if not rows:
+    query = sa.select(_day(tx, newest.c.finished_at), _seconds(tx, told, newest.c.published_at))
+    everything: list[float] = []
+    daily: dict[str, list[float]] = {}
+    for day, took in tx.execute(query):
+        everything.append(float(took))
+        daily.setdefault(day, []).append(float(took))
+    if not everything:
         return Publishing()
-    typical, slow = (next(row[at] for row in rows if row[at] is not None) for at in (3, 4))
-    by_day = {date.fromisoformat(row.day): Times(row.n_of_day, float(row[5]), float(row[6])) for row in rows}
-    return Publishing(Times(rows[0].n, float(typical), float(slow)), by_day)
+    by_day = {date.fromisoformat(day): _times(found) for day, found in daily.items()}
+    return Publishing(_times(everything), by_day)
 
 
 def waiting(tx: sa.Connection, now: datetime) -> list[Waiting]:
@@ -182,11 +168,10 @@ def _counts(tx: sa.Connection, query: sa.Select[Any]) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query)}
 
 
-def _at(
-    rank: sa.ColumnElement[int], count: sa.ColumnElement[int], share: int, value: sa.ColumnElement[float]
-) -> sa.ColumnElement[float]:
-    """The value at the nearest rank of that share, in per cent."""
-    return sa.func.max(sa.case((rank == (count * share + 99) // 100, value)))
+def _times(seconds: list[float]) -> Times:
+    ordered = sorted(seconds)
+    typical, slow = (ordered[(len(ordered) * share + 99) // 100 - 1] for share in (50, 95))
+    return Times(len(ordered), typical, slow)
 
 
 def _day(tx: sa.Connection, at: sa.ColumnElement[datetime | None]) -> sa.ColumnElement[str]:

@@ -14,13 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.domain.states import StoryState
-from service.ledger.story_words import matching
+from service.ledger.story_words import among, holds, matching
 from service.ledger.tables import is_delivery, steps, stories
 
 FEW = 1000
 """By where so many stories of a condition lead, the rarest condition is found."""
 
-MOST_LOOKED_AT = 12_000
+MOST_LOOKED_AT = 6000
 """Stories that one page may look at."""
 
 _FIRST_LOOK, _LOOK = 200, 3000
@@ -178,8 +178,14 @@ class _Looking:
         if not chunk:
             return []
         order = stories.c.id.asc() if self.newer else stories.c.id.desc()
-        query = sa.select(stories.c.id).where(stories.c.id.in_(chunk), *self._conditions(chunk))
+        query = sa.select(stories.c.id).where(self._is_in(chunk), *self._conditions(chunk))
         return list(self.tx.execute(query.order_by(order)).scalars())
+
+    def _is_in(self, chunk: Sequence[int]) -> sa.ColumnElement[bool]:
+        low, high = min(chunk), max(chunk)
+        if high - low == len(chunk) - 1:
+            return stories.c.id.between(low, high)
+        return stories.c.id.in_(sa.select(among(self.tx, chunk)))
 
     def _conditions(self, chunk: Sequence[int]) -> Iterator[sa.ColumnElement[bool]]:
         sought = self.sought
@@ -196,8 +202,7 @@ class _Looking:
         for name, value in sought.labels.items():
             yield stories.c.labels[name].as_string() == value
         if sought.words.strip():
-            low, high = min(chunk), max(chunk)
-            yield stories.c.id.in_(matching(self.tx, sought.words, low, high))
+            yield holds(self.tx, sought.words, min(chunk), max(chunk))
 
 
 def _delivered(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:

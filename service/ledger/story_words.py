@@ -4,9 +4,13 @@ SQLite: FTS5 (`story_words`, kept by triggers). PostgreSQL: an index over `to_ts
 of the migrations alone. A word finds every word that begins with it; all words have to be there.
 """
 
+import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from service.ledger.tables import stories
 
@@ -19,36 +23,58 @@ _text = sa.func.to_tsvector(
 )
 
 
-def matching(
-    tx: sa.Connection, typed: str, low: int | None = None, high: int | None = None
-) -> sa.Select[tuple[int]]:
-    """A query of the keys (`id`) of stories that what was typed means, between these keys.
+RARE = 20_000
+"""PostgreSQL takes all of so many stories at once; of more it meets enough on its way through the newest."""
+
+
+def matching(tx: sa.Connection, typed: str) -> sa.Select[Any]:
+    """A query of the keys of the stories that what was typed means.
 
     An id that is there means its story alone. Nothing that is typed is taken for the search's own language.
     """
-    name = typed.strip()
-    named = sa.select(stories.c.id).where(sa.or_(stories.c.story_id == name, stories.c.submission_id == name))
-    if tx.execute(named).first() is not None:
+    named, words = _named(typed), _words_of(typed)
+    if not words or tx.execute(named).first() is not None:
         return named
-    words = _WORD.findall(name)[:MOST_WORDS]
-    return _by_words(tx, words, low, high) if words else sa.select(stories.c.id).where(sa.false())
+    if tx.dialect.name == "sqlite":
+        return _found(words)
+    query = sa.select(stories.c.id).where(_has(words))
+    # no statistics tell how rare the beginning of a word is, and where they err the newest million is read
+    keys = list(tx.execute(query.limit(RARE + 1)).scalars())
+    return sa.select(among(tx, keys)) if len(keys) <= RARE else query
 
 
-def _by_words(
-    tx: sa.Connection, words: list[str], low: int | None, high: int | None
-) -> sa.Select[tuple[int]]:
+def holds(tx: sa.Connection, typed: str, low: int, high: int) -> sa.ColumnElement[bool]:
+    """Whether a story between these keys is meant by what was typed."""
+    named, words = _named(typed), _words_of(typed)
+    if not words or tx.execute(named).first() is not None:
+        return stories.c.id.in_(named)
+    if tx.dialect.name == "sqlite":
+        found = _found(words)
+        return stories.c.id.in_(found.where(_words.c.rowid.between(low, high)))
+    return _has(words)
+
+
+def among(tx: sa.Connection, keys: Sequence[int]) -> sa.ColumnElement[int]:
+    """These keys as a column to select, in one parameter however many they are."""
     if tx.dialect.name == "postgresql":
-        asked = " & ".join(f"{word}:*" for word in words)
-        found = sa.select(stories.c.id).where(
-            _text.op("@@")(sa.func.to_tsquery(sa.literal_column("'simple'"), asked))
-        )
-        column: sa.ColumnElement[int] = stories.c.id
-    else:
-        asked = " ".join(f'"{word}"*' for word in words)
-        column = _words.c.rowid
-        found = sa.select(column.label("id")).where(sa.literal_column("story_words").op("MATCH")(asked))
-    if low is not None:
-        found = found.where(column >= low)
-    if high is not None:
-        found = found.where(column <= high)
-    return found
+        return sa.func.unnest(sa.literal(list(keys), ARRAY(sa.BigInteger))).column_valued("id")
+    return sa.func.json_each(json.dumps(list(keys))).table_valued("value").c.value
+
+
+def _named(typed: str) -> sa.Select[Any]:
+    name = typed.strip()
+    return sa.select(stories.c.id).where(sa.or_(stories.c.story_id == name, stories.c.submission_id == name))
+
+
+def _words_of(typed: str) -> list[str]:
+    return _WORD.findall(typed)[:MOST_WORDS]
+
+
+def _found(words: list[str]) -> sa.Select[Any]:
+    asked = " ".join(f'"{word}"*' for word in words)
+    return sa.select(_words.c.rowid).where(sa.literal_column("story_words").op("MATCH")(asked))
+
+
+def _has(words: list[str]) -> sa.ColumnElement[bool]:
+    asked = " & ".join(f"{word}:*" for word in words)
+    return _text.bool_op("@@")(sa.func.to_tsquery(sa.literal_column("'simple'"), asked))
