@@ -1,6 +1,6 @@
 """Deletes what has been kept for long enough, in small transactions, and the files of what is gone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -8,8 +8,9 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
-from service.ledger import Ledger, forgetting, stories
+from service.ledger import Ledger, forgetting, pruning_places, stories
 from service.ledger.forgetting import FILES, Forgotten, StillRunning
+from service.ledger.pruning_places import Place
 from service.settings import Settings
 from service.video_store import ObjectStore
 
@@ -20,6 +21,8 @@ BATCH = 200
 
 TOMBSTONE = timedelta(days=7)
 """How long a deleted file's prefix is remembered, so that no slow process deletes a new file there."""
+
+PRUNE_PAUSE = timedelta(days=1)
 
 KINDS = ("bodies", "snapshots", "videos", "stories", "receipts", "attempts", "notices", "audit")
 """What grows old, each by a setting `keep_<kind>_days`."""
@@ -41,7 +44,7 @@ def delete_files(
 
 @dataclass(frozen=True)
 class Pruning:
-    """One pass at a time; several at once are harmless, and so is one that is killed."""
+    """Several at once are harmless, and so is one that is killed."""
 
     ledger: Ledger
     settings: Settings
@@ -62,42 +65,86 @@ class Pruning:
         """
         found = {kind: self._prune(kind, dry=dry) for kind in KINDS}
         if not dry:
-            self._delete_files()
-            with self.ledger.write() as tx:
-                forgetting.forget_cleared(tx, self.now() - TOMBSTONE)
+            self.clear_files(_never)
+            self._forget_cleared()
         return found
 
-    def _delete_files(self) -> None:
-        """Deletes all that is listed as discarded. Raises StoreError."""
-        while True:
+    def advance(self, enough: Callable[[], bool]) -> dict[str, int]:
+        """Goes on with the day's pruning until `enough`, asked between two transactions; returns how many of each kind.
+
+        Where it stops is kept; the day counts as pruned once it came through, files aside.
+        """
+        with self.ledger.read() as tx:
+            place = pruning_places.due(tx, self.now(), PRUNE_PAUSE)
+        found = dict.fromkeys(KINDS, 0)
+        if place is None:
+            return found
+        reached = place
+        for count, reached in self._from(place):
+            found[reached.kind] += count
+            if enough():
+                with self.ledger.write() as tx:
+                    pruning_places.move(tx, place, reached)
+                return found
+        self._forget_cleared()
+        with self.ledger.write() as tx:
+            pruning_places.through(tx, place, self.now())
+        return found
+
+    def clear_files(self, enough: Callable[[], bool]) -> None:
+        """Deletes what is listed as discarded, until `enough` or none is left. Raises StoreError."""
+        while not enough():
             with self.ledger.read() as tx:
                 prefixes = forgetting.discarded(tx, BATCH)
             if not prefixes:
                 return
-            delete_files(self.ledger, self.store(), self.now, prefixes)
+            for prefix in prefixes:
+                delete_files(self.ledger, self.store(), self.now, [prefix])
+                if enough():
+                    return
+
+    def _forget_cleared(self) -> None:
+        with self.ledger.write() as tx:
+            forgetting.forget_cleared(tx, self.now() - TOMBSTONE)
+
+    def _from(self, place: Place) -> Iterator[tuple[int, Place]]:
+        """Prunes what comes after the place, kind by kind; how many went, and where it stands now."""
+        first = KINDS.index(place.kind) if place.kind in KINDS else 0
+        for number, kind in enumerate(KINDS[first:], first):
+            after = place.after if kind == place.kind else 0
+            for count, key in self._steps(kind, after, dry=False):
+                yield count, Place(kind, key)
+            if number + 1 < len(KINDS):
+                yield 0, Place(KINDS[number + 1])  # else who stops here would come back to an end for ever
 
     def _prune(self, kind: str, *, dry: bool) -> int:
+        return sum(count for count, _ in self._steps(kind, 0, dry=dry))
+
+    def _steps(self, kind: str, after: int, *, dry: bool) -> Iterator[tuple[int, int]]:
+        """Prunes one kind, a transaction at a time; how many went, and the key up to which all was looked at."""
         days: float | None = getattr(self.settings, f"keep_{kind}_days")
         if days is None:
-            return 0
+            return
         before = self.now() - timedelta(days=days)
-        page = _PAGES[kind]
-        count, after = 0, 0
-        while True:
+        more: int | None = after
+        while more is not None:
             with self.ledger.read() as tx:
-                keys, more = page(tx, before, after, BATCH)
-            count += len(keys) if dry else self._delete(kind, keys)
-            if more is None:
-                return count
-            after = more
+                keys, more = _PAGES[kind](tx, before, after, BATCH)
+            if dry:
+                yield len(keys), after
+            else:
+                yield from self._delete(kind, keys)
+            if more is not None:
+                after = more
+                yield 0, after
 
-    def _delete(self, kind: str, keys: list[int]) -> int:
-        if not keys:
-            return 0
+    def _delete(self, kind: str, keys: list[int]) -> Iterator[tuple[int, int]]:
         if kind in _OF_STORIES:
-            return sum(self._prune_story(kind, key) for key in keys)
-        with self.ledger.write() as tx:
-            return forgetting.delete(tx, kind, keys)
+            yield from ((int(self._prune_story(kind, key)), key) for key in keys)
+        elif keys:
+            with self.ledger.write() as tx:
+                gone = forgetting.delete(tx, kind, keys)
+            yield gone, keys[-1]
 
     def _prune_story(self, kind: str, key: int) -> bool:
         """Looks again under the story's lock: somebody may have replayed it since the page was read."""
@@ -113,6 +160,10 @@ class Pruning:
             else:
                 forgetting.forget_story(tx, key, now)
         return True
+
+
+def _never() -> bool:
+    return False
 
 
 _OF_STORIES = ("snapshots", "videos", "stories")

@@ -1,6 +1,7 @@
 """The scheduler's loop: sweeps, reconciles, watches the lanes, and says that it is alive."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +25,13 @@ HEARTBEAT = "scheduler"
 HEARTBEAT_SECONDS = 5.0
 MISSED_WINDOW = timedelta(hours=24)
 CLEAR_PAUSE = timedelta(hours=1)
-PRUNE_PAUSE = timedelta(days=1)
+PRUNE_SECONDS = 0.5
+"""Of one pass, for pruning: sweeps, polls and heartbeats wait meanwhile."""
+
+STORE_REFUSED = "store-refused"
+STORE_PAUSE = timedelta(minutes=5)
+"""How long a store that failed to delete files is left alone."""
+
 MISSED_PAUSE = timedelta(minutes=5)
 PING_PAUSE = timedelta(minutes=1)
 PING_TIMEOUT = 5.0
@@ -147,19 +154,22 @@ class Scheduler:
             log.info("store.cleared", files=removed)
 
     def _prune(self, now: datetime) -> None:
-        """Deletes what is older than the settings keep it, once a day."""
-        with self.relay.ledger.write() as tx:
-            last = reports.last_beat(tx, "prune")
-            if last is not None and now - last < PRUNE_PAUSE:
-                return
-            reports.beat(tx, "prune", now)
-        try:
-            found = self.relay.pruning.run()
-        except StoreError as error:
-            log.warning("store.not_pruned", error=str(error))
-            return
+        """Deletes daily what is older than the settings keep it, a little in each pass: other work waits for it."""
+        until = time.monotonic() + PRUNE_SECONDS
+        pruning = self.relay.pruning
+        found = pruning.advance(lambda: time.monotonic() > until)
         if any(found.values()):
             log.info("pruned", **found)
+        with self.relay.ledger.read() as tx:
+            refused = reports.last_beat(tx, STORE_REFUSED)
+        if refused is not None and now - refused < STORE_PAUSE:
+            return
+        try:
+            pruning.clear_files(lambda: time.monotonic() > until)
+        except StoreError as error:
+            log.warning("store.not_pruned", error=str(error))
+            with self.relay.ledger.write() as tx:
+                reports.beat(tx, STORE_REFUSED, now)
 
     def _watch_lanes(self, now: datetime) -> None:
         settings = self.relay.settings

@@ -109,7 +109,11 @@ def remove_videos(tx: sa.Connection, key: int, now: datetime) -> list[str]:
 def cut_snapshot(tx: sa.Connection, row: StoryRow, now: datetime) -> None:
     """Keeps of a locked story's last answer what its withdrawal or another delivery can't do without."""
     kept = _stub(row.snapshot, row.story_id) | {PRUNED: now.isoformat()}
-    tx.execute(sa.update(stories_table).where(stories_table.c.id == row.id).values(snapshot=kept))
+    tx.execute(
+        sa.update(stories_table)
+        .where(stories_table.c.id == row.id)
+        .values(snapshot=kept, snapshot_cut_at=now)
+    )
 
 
 def free_prefix(tx: sa.Connection, wanted: str) -> str:
@@ -122,8 +126,9 @@ def free_prefix(tx: sa.Connection, wanted: str) -> str:
 
 
 def discarded(tx: sa.Connection, limit: int) -> list[str]:
-    """Prefixes whose files are still to be deleted."""
-    query = sa.select(discarded_files.c.prefix).where(discarded_files.c.cleared_at.is_(None)).limit(limit)
+    """Prefixes whose files are still to be deleted, the oldest first."""
+    left = sa.select(discarded_files.c.prefix).where(discarded_files.c.cleared_at.is_(None))
+    query = left.order_by(discarded_files.c.discarded_at).limit(limit)
     return list(tx.execute(query).scalars())
 
 
@@ -180,7 +185,7 @@ _HAS: Mapping[str, tuple[sa.ColumnElement[bool], ...]] = {
     "videos": (sa.exists().where(videos.c.story == stories_table.c.id, videos.c.removed_at.is_(None)),),
     "snapshots": (
         stories_table.c.snapshot.is_not(None),
-        sa.not_(sa.cast(stories_table.c.snapshot, sa.Text).contains(PRUNED)),
+        stories_table.c.snapshot_cut_at.is_(None),  # read without the answer, which is long
     ),
 }
 

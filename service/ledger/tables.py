@@ -88,6 +88,7 @@ stories = sa.Table(
     sa.Column("progress", sa.Integer),
     sa.Column("message", sa.Text, comment="why it ended otherwise than settled"),
     sa.Column("snapshot", _Json, comment="the Story API's last answer"),
+    sa.Column("snapshot_cut_at", UtcTime, comment="since when only a stub of it is left"),
     sa.Column("video_identity", sa.Text, comment="what tells one video of the story from another"),
     sa.Column("revision", sa.Integer, nullable=False, server_default="0", comment="0: no video yet"),
     sa.Column("webhook_at", UtcTime, comment="the first webhook that was accepted"),

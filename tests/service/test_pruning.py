@@ -10,9 +10,11 @@ from relayed import World, make_world
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.domain.steps import Lane
-from service.ledger import forgetting, notices, people, receipts, steps, stories
+from service.ledger import forgetting, notices, people, pruning_places, receipts, reports, steps, stories
 from service.ledger.people import Deed
+from service.ledger.pruning_places import Place
 from service.ledger.receipts import Receipt
+from service.ledger.retention_tables import discarded_files
 from service.ledger.stories import NewStory, VideoRow
 from service.ledger.tables import attempts, metadata
 from service.ledger.tables import receipts as receipts_table
@@ -21,6 +23,7 @@ from service.ledger.tables import stories as stories_table
 from service.pruning import KINDS, Pruning, StillRunning
 from service.replaying import NothingToReplay, Replaying
 from service.scheduling import Scheduler
+from service.story_api import parse_story
 from service.video_store import StoreError
 
 TOML = """
@@ -333,3 +336,88 @@ def test_many_are_pruned_in_batches(world: World, monkeypatch: pytest.MonkeyPatc
     found = world.relay.pruning.run()
     assert (found["bodies"], found["snapshots"], found["stories"], found["audit"]) == (5, 5, 5, 5)
     assert rows(world)["stories"] == 1
+
+
+def advance(world: World, enough: Callable[[], bool] = lambda: True) -> dict[str, int]:
+    return world.relay.pruning.advance(enough)
+
+
+def test_the_days_pruning_goes_on_where_it_stopped(make: Callable[..., World]) -> None:
+    world = make(STORYRELAY_KEEP_STORIES_DAYS="10", STORYRELAY_KEEP_AUDIT_DAYS="10")
+    for number in range(4):
+        story(world, f"story-{number}")
+    world.clock.move(11 * 86400)
+    left = []
+    with world.relay.ledger.read() as tx:
+        assert reports.last_beat(tx, "prune") is None
+    for _ in range(40):
+        advance(world)  # each time only one step of it: a pass has no time for more
+        left.append(rows(world)["stories"])
+        with world.relay.ledger.read() as tx:
+            through = reports.last_beat(tx, "prune")
+        if through is not None:
+            break
+    assert through == world.clock(), "written once it is through"
+    assert [left.count(number) > 0 for number in range(5)] == [True, True, True, True, True]
+    assert left == sorted(left, reverse=True)
+    assert rows(world)["audit"] == 0
+    assert not any(advance(world, lambda: False).values()), "once a day"
+
+
+def test_a_killed_pruning_is_not_put_off_to_the_next_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story(world, "story-1")
+    world.clock.move(11 * 86400)
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(forgetting, "forget_story", dies)
+        with pytest.raises(Killed):
+            Scheduler(world.relay).once()
+    assert rows(world)["stories"] == 1
+    Scheduler(world.relay).once()
+    assert rows(world)["stories"] == 0
+
+
+def test_of_two_who_prune_at_once_one_moves_the_place(world: World) -> None:
+    start, here, there = Place(), Place("videos", 7), Place("videos", 9)
+    with world.relay.ledger.write() as tx:
+        assert pruning_places.move(tx, start, here)
+        assert not pruning_places.move(tx, start, there)
+        assert not pruning_places.through(tx, start, world.clock())
+        assert pruning_places.due(tx, world.clock(), timedelta(days=1)) == here
+        assert pruning_places.through(tx, here, world.clock())
+        assert pruning_places.due(tx, world.clock(), timedelta(days=1)) is None
+
+
+def test_however_many_files_are_discarded_all_are_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.pruning.BATCH", 2)
+    with world.relay.ledger.write() as tx:
+        wanted = [{"prefix": f"p{number}", "discarded_at": world.clock()} for number in range(7)]
+        tx.execute(sa.insert(discarded_files), wanted)
+    answers = iter([False, False, False, True])
+    world.relay.pruning.clear_files(lambda: next(answers))
+    with world.relay.ledger.read() as tx:
+        assert len(forgetting.discarded(tx, 9)) == 5
+    world.relay.pruning.clear_files(lambda: False)
+    with world.relay.ledger.read() as tx:
+        assert forgetting.discarded(tx, 9) == []
+
+
+def test_a_story_that_was_asked_for_again_has_its_answer_cut_again(make: Callable[..., World]) -> None:
+    world = make(STORYRELAY_KEEP_SNAPSHOTS_DAYS="1")
+    key = story(world, "story-1")
+    world.clock.move(86401)
+    assert world.relay.pruning.run()["snapshots"] == 1
+    with world.relay.ledger.write() as tx:
+        answer = parse_story({"id": "story-1", "status": "success", "idea": "secret idea"})
+        stories.record_answer(tx, stories.lock(tx, key), answer, "success", world.clock())
+    assert "secret idea" in str(world.story("story-1").snapshot)
+    world.clock.move(86401)
+    assert world.relay.pruning.run()["snapshots"] == 1
+    assert "secret idea" not in str(world.story("story-1").snapshot)
