@@ -5,13 +5,13 @@ from typing import Any
 from flask import Response, jsonify
 from flask_openapi.blueprint import APIBlueprint
 
-from service.configuration.parsed import DestinationConfig
+from service.configuration import DestinationConfig, shown_options
 from service.domain.api_tokens import Scope
 from service.domain.states import StepKind
 from service.domain.steps import Lane
 from service.ledger import lanes
 from service.ledger.lanes import LaneState
-from service.redaction import redact, redact_tree
+from service.redaction import redact
 from service.send_testing import send_test
 from service.story_json import iso
 from service.web.api.answers import answers, tagged
@@ -62,7 +62,7 @@ def _destination(each: DestinationConfig, known: dict[Lane, LaneState]) -> dict[
     return {
         "name": each.name,
         "connector": each.connector,
-        "options": redact_tree(each.options.model_dump(mode="json")),
+        "options": shown_options(each),
         "max_in_flight": each.max_in_flight,
         "after": list(each.after),
         "fallback": each.fallback,

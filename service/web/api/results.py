@@ -110,7 +110,7 @@ class Destination(Shape):
 
     name: str
     connector: str
-    options: dict[str, JsonValue]
+    options: dict[str, str]
     max_in_flight: int | None
     after: list[str]
     fallback: str | None

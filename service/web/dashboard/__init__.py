@@ -21,6 +21,7 @@ from service.web.dashboard import (
     token_pages,
 )
 from service.web.dashboard.guard import Guard, configure_sessions
+from service.web.dashboard.ledger_keys import KeyConverter
 from service.wiring import Relay
 
 
@@ -28,6 +29,7 @@ def add_dashboard(app: Flask, relay: Relay) -> None:
     """Gives the application its pages, all behind the guard but those for signing in."""
     accounts = Accounts(relay.ledger, relay.now)
     configure_sessions(app, relay.settings)
+    app.url_map.converters["key"] = KeyConverter
     guard = Guard(accounts)
     page = guard.blueprint()
     sign_in_pages.add(page, accounts, relay)

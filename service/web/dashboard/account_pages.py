@@ -7,6 +7,7 @@ from service.accounts import Accounts, NotDone
 from service.domain.people import Role
 from service.ledger import people
 from service.web.dashboard.guard import begin_session, me, needs, remote, sentence
+from service.web.dashboard.ledger_keys import ledger_key
 from service.wiring import Relay
 
 LINES = 100
@@ -48,7 +49,7 @@ def add(page: Blueprint, accounts: Accounts, relay: Relay) -> None:
     @page.get("/audit")
     @needs(Role.ADMIN)
     def audit() -> str:
-        before = request.args.get("before", type=int)
+        before = request.args.get("before", type=ledger_key)
         with relay.ledger.read() as tx:
             lines = people.deeds(tx, LINES + 1, before)
         older = lines[LINES - 1][0] if len(lines) > LINES else None

@@ -10,6 +10,7 @@ from service.ledger import approvals
 from service.ledger.approvals import LONGEST_NOTE, ApprovalRow
 from service.web.asked import Asked, read_asked
 from service.web.dashboard.guard import doer, needs
+from service.web.dashboard.ledger_keys import ledger_key
 from service.web.dashboard.story_page import address
 from service.wiring import Relay
 
@@ -22,14 +23,14 @@ def add(page: Blueprint, relay: Relay) -> None:
     @page.get("/approvals")
     @needs(Role.VIEWER)
     def approval_list() -> str:
-        return render_template("approvals.html", **_seen(relay, request.args.get("before", type=int)))
+        return render_template("approvals.html", **_seen(relay, request.args.get("before", type=ledger_key)))
 
     @page.get("/approvals/live")
     @needs(Role.VIEWER)
     def approval_list_live() -> str:
         return render_template("approvals_live.html", **_seen(relay, None))
 
-    @page.post("/approvals/<int:key>")
+    @page.post("/approvals/<key:key>")
     @needs(Role.OPERATOR)
     def approval_decide(key: int) -> AnyResponse:
         state = ANSWERS.get(request.form.get("answer", ""))

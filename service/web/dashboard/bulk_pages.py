@@ -13,6 +13,7 @@ from service.ledger import bulk_replays
 from service.ledger.bulk_replays import BulkReplay
 from service.web.dashboard.form_times import read_time
 from service.web.dashboard.guard import doer, needs, sentence
+from service.web.dashboard.ledger_keys import ledger_key
 from service.wiring import Relay
 
 LINES = 20
@@ -32,7 +33,7 @@ def add(page: Blueprint, relay: Relay) -> None:
         except ValueError as error:
             problem = sentence(error)
         with relay.ledger.read() as tx:
-            before = bulk_replays.newest(tx, LINES, request.args.get("before", type=int))
+            before = bulk_replays.newest(tx, LINES, request.args.get("before", type=ledger_key))
         usual = relay.now() - timedelta(days=1)
         return render_template(
             "bulk_list.html",
@@ -46,12 +47,12 @@ def add(page: Blueprint, relay: Relay) -> None:
             configuration=relay.configuration,
         )
 
-    @page.get("/replay/<int:key>")
+    @page.get("/replay/<key:key>")
     @needs(Role.VIEWER)
     def bulk(key: int) -> str:
         return render_template("bulk.html", **_seen(relay, key))
 
-    @page.get("/replay/<int:key>/live")
+    @page.get("/replay/<key:key>/live")
     @needs(Role.VIEWER)
     def bulk_live(key: int) -> str:
         return render_template("bulk_live.html", **_seen(relay, key))
@@ -70,7 +71,7 @@ def _add_buttons(page: Blueprint, relay: Relay, replaying: BulkReplaying) -> Non
             return redirect(url_for("dashboard.bulk_list"))
         return redirect(url_for("dashboard.bulk", key=made.id))
 
-    @page.post("/replay/<int:key>/cancel")
+    @page.post("/replay/<key:key>/cancel")
     @needs(Role.OPERATOR)
     def bulk_cancel(key: int) -> AnyResponse:
         if replaying.cancel(key, doer()):
@@ -105,7 +106,7 @@ def _seen(relay: Relay, key: int) -> dict[str, object]:
         return {
             "bulk": found,
             "reasons": bulk_replays.reasons(tx, key),
-            "fates": bulk_replays.fates(tx, key, FATES, request.args.get("before", type=int)),
+            "fates": bulk_replays.fates(tx, key, FATES, request.args.get("before", type=ledger_key)),
             "now": relay.now(),
             "page_size": FATES,
         }

@@ -141,6 +141,9 @@ class Guard:
     def _admit(self) -> AnyResponse | tuple[str, int] | None:
         if request.endpoint == "dashboard.static":
             return None
+        if "\0" in request.path or any("\0" in text for text in request.values.values()):
+            g.person = None  # no text of ours has it, and PostgreSQL takes none
+            return _page("Not understood", "The address or the form holds a character that no text has.", 400)
         g.person = self._person()
         view = current_app.view_functions[str(request.endpoint)]
         if not hasattr(view, "needed_role"):

@@ -15,6 +15,7 @@ from service.ledger.receipts import Place, ReceiptRow, Sought
 from service.story_api import is_story_id
 from service.web.dashboard.form_times import NoTime, read_time
 from service.web.dashboard.guard import doer, needs, sentence
+from service.web.dashboard.ledger_keys import HIGHEST
 from service.wiring import Relay
 
 LINES = 50
@@ -47,7 +48,7 @@ def add(page: Blueprint, relay: Relay) -> None:
             verdicts=list(Verdict),
         )
 
-    @page.get("/receipts/<int:key>")
+    @page.get("/receipts/<key:key>")
     @needs(Role.VIEWER)
     def receipt(key: int) -> str:
         found = _read(relay, key)
@@ -55,14 +56,14 @@ def add(page: Blueprint, relay: Relay) -> None:
             story = stories.read(tx, found.story) if found.story is not None else None
         return render_template("receipt.html", receipt=found, story=story, body=_shown(found.body))
 
-    @page.get("/receipts/<int:key>/body")
+    @page.get("/receipts/<key:key>/body")
     @needs(Role.VIEWER)
     def receipt_body(key: int) -> Response:
         # neither the sender's type nor a name of theirs: a browser must not take it for a page of ours
         headers = {"Content-Disposition": f'attachment; filename="receipt-{key}.bin"'}
         return Response(_read(relay, key).body, headers=headers, content_type="application/octet-stream")
 
-    @page.post("/receipts/<int:key>/adopt")
+    @page.post("/receipts/<key:key>/adopt")
     @needs(Role.OPERATOR)
     def receipt_adopt(key: int) -> AnyResponse:
         _read(relay, key)
@@ -109,7 +110,7 @@ def _place(text: str) -> Place | None:
         place = datetime.fromisoformat(at), int(key)
     except ValueError as error:
         raise NoTime("the page's address does not say where it begins") from error
-    if place[0].tzinfo is None or not 0 <= place[1] < 2**63:
+    if place[0].tzinfo is None or not 1970 <= place[0].year < 2200 or not 0 <= place[1] <= HIGHEST:
         raise NoTime("the page's address does not say where it begins")
     return place
 

@@ -18,6 +18,7 @@ from service.ledger.story_lines import StoryLine
 from service.settings import SettingsError
 from service.video_store import BadLocation, ObjectStore, StoreError
 from service.web.dashboard.guard import content_policy, needs
+from service.web.dashboard.ledger_keys import ledger_key
 from service.web.dashboard.story_view import StoryView, read_view
 from service.wiring import Relay
 
@@ -52,7 +53,7 @@ def add(page: Blueprint, relay: Relay) -> None:
         ("/live", pages.story_live),
         ("/captions.vtt", pages.story_captions),
         ("/<what>.json", pages.story_json),
-        ("/webhooks/<int:receipt>", pages.story_webhook),
+        ("/webhooks/<key:receipt>", pages.story_webhook),
     ):
         page.add_url_rule(f"/stories/<story>{path}", view_func=view)
 
@@ -137,12 +138,12 @@ def _known(relay: Relay, name: str) -> StoryRow:
 def _news(relay: Relay, row: StoryRow) -> Answer:
     """The parts that differ from what the page has; 204, which changes nothing, where none does."""
     view = read_view(relay.ledger, row)
-    shown = request.args.get("video", 0, type=int)
+    shown = request.args.get("video", 0, type=ledger_key)
     playing = _playing(relay, row, view.video) if not shown and view.video is not None else None
     parts = [_part(relay, name, view, playing, shown) for name in PARTS]
     changed = [part for part in parts if part.digest != request.args.get(part.name)]
     every = _pause(view)
-    if not changed and playing is None and request.args.get("every", type=int) == every:
+    if not changed and playing is None and request.args.get("every", type=ledger_key) == every:
         return Response(status=HTTPStatus.NO_CONTENT)
     return render_template("story_news.html", seen=view, parts=changed, playing=playing, every=every)
 

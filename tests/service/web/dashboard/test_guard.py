@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from dashboard_client import PASSWORD, SignIn, post
@@ -33,6 +34,31 @@ def test_nothing_but_what_is_listed_can_be_reached_without_an_account(app: Flask
                 assert (answer.status_code, answer.location.split("?")[0]) == (302, "/sign-in"), rule
             else:
                 assert answer.status_code == 401, rule
+
+
+HOSTILE = (
+    "9" * 24,
+    "-1",
+    "0001-01-01T00:00:00+14:00~1",
+    "9999-12-31T23:59:59-14:00~1",
+    "\0x",
+    "\ud7ff'\"<%",
+    "x" * 3000,
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_nothing_in_an_address_breaks_a_page(app: Flask, signed_in: SignIn, value: str) -> None:
+    client = signed_in(Role.ADMIN)
+    names = ("before", "after", "claimed", "from", "text", "state", "label", "keys", "story")
+    for rule in app.url_map.iter_rules():
+        if "GET" not in (rule.methods or ()) or rule.endpoint.partition(".")[0] != "dashboard":
+            continue
+        paths = {filled(rule), re.sub(r"<[^>]+>", quote(value, safe=""), rule.rule)}
+        for path in paths:
+            assert client.get(path).status_code < 500, path
+            for name in names:
+                assert client.get(path, query_string={name: value}).status_code < 500, (path, name)
 
 
 def test_a_page_that_says_nothing_of_roles_is_shown_to_nobody(app: Flask, signed_in: SignIn) -> None:
