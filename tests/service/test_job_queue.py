@@ -50,10 +50,17 @@ def test_only_workers_that_live_count(queue: JobQueue) -> None:
         JobQueue(fast_connection(f"redis://127.0.0.1:{free_port()}", timeout=1)).workers(StepKind.FETCH)
 
 
-def test_each_kind_but_progress_has_its_own_queue_in_the_given_order(queue: JobQueue) -> None:
+def test_each_kind_but_progress_and_questions_has_its_own_queue_in_the_given_order(queue: JobQueue) -> None:
     queue.enqueue([(3, StepKind.DELIVER), (1, StepKind.FETCH), (2, StepKind.DELIVER), (9, StepKind.NOTIFY)])
     assert [job.args[0] for job in jobs(queue, StepKind.DELIVER)] == [3, 2]
-    assert [queue.depth(kind) for kind in StepKind] == [1, 0, 2, 1, 1]
+    assert [queue.depth(kind) for kind in StepKind] == [
+        1,
+        0,
+        2,
+        1,
+        1,
+        1,
+    ]  # progress and questions share the notices'
     assert {kind.value for kind in StepKind} == {"fetch", "download", "deliver", "notify", "progress"}
 
 
