@@ -53,15 +53,8 @@ def test_only_workers_that_live_count(queue: JobQueue) -> None:
 def test_each_kind_but_progress_and_questions_has_its_own_queue_in_the_given_order(queue: JobQueue) -> None:
     queue.enqueue([(3, StepKind.DELIVER), (1, StepKind.FETCH), (2, StepKind.DELIVER), (9, StepKind.NOTIFY)])
     assert [job.args[0] for job in jobs(queue, StepKind.DELIVER)] == [3, 2]
-    assert [queue.depth(kind) for kind in StepKind] == [
-        1,
-        0,
-        2,
-        1,
-        1,
-        1,
-    ]  # progress and questions share the notices'
-    assert {kind.value for kind in StepKind} == {"fetch", "download", "deliver", "notify", "progress"}
+    depths = {kind: queue.depth(kind) for kind in StepKind}
+    assert depths == {"fetch": 1, "download": 0, "deliver": 2, "notify": 1, "progress": 1, "ask": 1}
 
 
 def test_the_same_step_again_is_another_job(queue: JobQueue) -> None:
