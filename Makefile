@@ -38,6 +38,8 @@ test: $(VENV)/.installed-dev ## run the tests
 
 test-all: test ## run the tests, those that ask the API everything, and those of every page in Chromium (minutes)
 	$(BIN)/python tests/parts/chromium.py
+	$(BIN)/pytest -n 2 --everywhere -k postgresql tests/service/web/dashboard tests/service/web/api tests/service/cli
+	$(BIN)/pytest --everywhere -k postgresql tests/e2e/test_crash.py
 	$(BIN)/pytest tests/slow
 	$(BIN)/pytest tests/browser
 

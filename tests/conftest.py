@@ -46,6 +46,35 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_stay_on_this_machine)
 
 
+FOR_EVERYWHERE = (
+    "tests/service/web/dashboard/",
+    "tests/service/web/api/",
+    "tests/service/cli/",
+    "tests/e2e/test_crash.py",
+)
+"""Whose SQL is the ledger's, which is tested on both databases: what they do on PostgreSQL waits for `--everywhere`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--everywhere", action="store_true", help="pages, calls and the crash test on PostgreSQL, too"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what `make test-all` runs beyond `make test`."""
+    if config.getoption("everywhere"):
+        return
+    left_out = [item for item in items if _is_for_everywhere(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not _is_for_everywhere(item)]
+
+
+def _is_for_everywhere(item: pytest.Item) -> bool:
+    place, _, parameters = item.nodeid.partition("[")
+    return place.startswith(FOR_EVERYWHERE) and "postgresql" in parameters
+
+
 @pytest.fixture(scope="session", autouse=True)
 def real_hashing() -> Iterator[tuple[PasswordHasher, str]]:
     """What hashes passwords in earnest, and nobody's hash: half a second and 64 MiB a sign-in, for its own test."""
