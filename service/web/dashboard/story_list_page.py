@@ -13,6 +13,7 @@ from service.ledger.story_lines import Delivered
 from service.ledger.story_list import Found, Sought
 from service.web.dashboard.form_times import NoTime, read_time
 from service.web.dashboard.guard import needs, sentence
+from service.web.dashboard.ledger_keys import HIGHEST
 from service.wiring import Relay
 
 LINES = 50
@@ -20,7 +21,6 @@ BUSY_SECONDS, IDLE_SECONDS = 3, 15
 """Between two looks at the states: while something on the page is under way, and otherwise."""
 
 TURNS = ("before", "after")
-_HIGHEST = 2**63 - 1
 _MARKS = {
     StepState.DONE: ("✓", "good", "published"),
     StepState.DEAD: ("✗", "bad", "given up"),
@@ -78,7 +78,7 @@ def add(page: Blueprint, relay: Relay) -> None:
     def story_list_live() -> str:
         keys = [int(text) for text in request.args.get("keys", "").split(",")[:LINES] if text.isdecimal()]
         with relay.ledger.read() as tx:
-            rows = story_lines.lines(tx, [key for key in keys if key <= _HIGHEST])
+            rows = story_lines.lines(tx, [key for key in keys if key <= HIGHEST])
         return render_template("story_rows.html", rows=rows, now=relay.now())
 
 
@@ -110,7 +110,7 @@ def _states(asked: str) -> tuple[StoryState, ...]:
 def _turns(asked: Mapping[str, str]) -> dict[str, int]:
     turns = {name: asked[name] for name in TURNS if name in asked}
     for text in turns.values():
-        if not (text.isascii() and text.isdecimal() and int(text[:20]) <= _HIGHEST):
+        if not (text.isascii() and text.isdecimal() and int(text[:20]) <= HIGHEST):
             raise BadFilter(
                 "the address of this page does not say where it begins: start again from the list"
             )
