@@ -16,7 +16,7 @@ from service.connectors import asking
 from service.domain.approvals import ApprovalState, Question
 from service.domain.delivery import DeliveryFailed, Published, Reference
 from service.domain.notices import NoticeKind, Trouble
-from service.domain.steps import ClaimedStep, Done, Later
+from service.domain.steps import ClaimedStep, Done, Later, StepFailed
 from service.ledger import approvals, notices, progress_steps, steps, stories
 from service.ledger.approvals import ApprovalRow
 from service.ledger.stories import StoryRow
@@ -41,8 +41,10 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     kept = _Kept(relay, step)
     try:
         connector = asking(open_connector(relay, destination, attempt.stop_reason))
-        if connector is None:
+        if connector is None and not any(each.is_open for each in rows):
             return Done("it asks nobody any more", reached=False)
+        if connector is None:
+            raise StepFailed("its connector can't ask anybody", permanent=True)
         shown = Published()
         for each in rows:
             about = _About(row, each, waiting[each.id], own.reference if own is not None else {})

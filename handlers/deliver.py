@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from handlers.attempt import Attempt
 from handlers.places import admit, failure, open_connector
 from handlers.publications import publication, withdrawal
+from service.connectors import can_ask, connector_class
 from service.domain.delivery import DeliveryFailed, Reference
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Intent, StepKind, StepState, StoryState
@@ -22,6 +23,7 @@ from service.ledger import (
     stories,
     withdrawals,
 )
+from service.ledger.asked_places import shown_at
 from service.ledger.deliveries import Delivery
 from service.ledger.stories import StoryRow
 from service.video_store import StoreError
@@ -90,7 +92,7 @@ def _known(relay: Relay, step: ClaimedStep) -> Reference | Done | Later:
 def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: datetime) -> None:
     """Gives the story to the destination's fallback and tells people; the others are not held up."""
     row = stories.lock(tx, step.story_key)
-    goes_on = _fall_back(relay, tx, step, now)
+    goes_on = " ".join(filter(None, (_fall_back(relay, tx, step, now), _unasked(relay, tx, step))))
     notices.add(tx, _trouble(step, row, message, goes_on), relay.configuration.notices, now)
     progress_steps.ask(tx, row.id, now)
     _ended(step)(tx, now)
@@ -220,6 +222,29 @@ def _fall_back(relay: Relay, tx: sa.Connection, step: ClaimedStep, now: datetime
     steps.add(tx, [instead], now)
     revisions.supersede(tx, step.story_key, StepKind.DELIVER, [name], step.revision, now)
     return f"It goes to {name} instead."
+
+
+def _unasked(relay: Relay, tx: sa.Connection, step: ClaimedStep) -> str:
+    """Says for people what becomes of what this destination was to be asked."""
+    asked = approvals.asked_at(tx, step.story_key, step.revision, step.lane.destination)
+    waiting = sorted({name for row in asked if row.is_open for name in approvals.waiting_for(tx, row)})
+    if not waiting or step.intent == Intent.WITHDRAW:
+        return ""
+    whether = f"whether it may go to {', '.join(waiting)}"
+    *_, last = shown_at(tx, step.story_key, step.revision, step.lane.destination)
+    if last == step.lane.destination or not _gets_it(tx, step, last):
+        where = f"{relay.settings.public_url}/approvals"
+        return f"Nobody is asked {whether}: approve or reject it on the dashboard, {where}"
+    config = relay.configuration.destinations.get(last)
+    # one that can't ask says so, with where to answer, once it has the story
+    return f"{last} is asked {whether}." if config and can_ask(connector_class(config.connector)) else ""
+
+
+def _gets_it(tx: sa.Connection, step: ClaimedStep, name: str) -> bool:
+    """Whether the destination, which stands in for the step's one, has the story or is to get it."""
+    there = deliveries.newest(tx, step.story_key, name)
+    lost = StepState.DEAD, StepState.CANCELLED
+    return there is not None and not there.is_withdrawn and there.state not in lost
 
 
 def _as_it_stands(there: Delivery, step: ClaimedStep) -> str:

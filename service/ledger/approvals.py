@@ -15,6 +15,7 @@ from service.domain.states import ENDED_STEPS, Intent, StepKind, StepState
 from service.domain.steps import ClaimedStep, Lane
 from service.ledger import steps
 from service.ledger.approval_tables import approvals
+from service.ledger.asked_places import shown_at, stands_for
 from service.ledger.engine import insert
 from service.ledger.tables import UtcTime, is_pending
 from service.ledger.tables import steps as step_table
@@ -99,7 +100,7 @@ def ask_again(tx: sa.Connection, step: int, times: ApprovalTimes, now: datetime)
         .where(approvals.c.id == row.id)
         .values(state=ApprovalState.ASKED, note="", late_clicks=0, **cleared, **_moments(times, now))
     )
-    begin_asking(tx, row.story, row.revision, row.destination, now)
+    show(tx, row, now)
 
 
 def ask_for_later(tx: sa.Connection, step: int, revision: int, times: ApprovalTimes, now: datetime) -> None:
@@ -129,18 +130,34 @@ def wait(tx: sa.Connection, step: ClaimedStep, now: datetime) -> None:
 
 
 def begin_asking(tx: sa.Connection, story: int, revision: int, destination: str, now: datetime) -> None:
-    """Has the destination shown what it is asked for this revision, if it is asked anything; or shown it anew."""
-    wanted = approvals.c.story == story, approvals.c.revision == revision
-    if not _rows(tx, *wanted, approvals.c.destination == destination):
-        return
+    """Has the destination, which got this revision, shown what it is asked, if it is asked anything; or shown anew."""
+    if asked_at(tx, story, revision, destination):
+        _add_asking(tx, story, revision, destination, now)
+        _wake_asking(tx, story, revision, [destination], now)
+
+
+def show(tx: sa.Connection, row: ApprovalRow, now: datetime) -> None:
+    """Has the question shown as it stands by now, wherever it is asked."""
+    places = shown_at(tx, row.story, row.revision, row.destination)
+    if places == [row.destination]:  # else what stands in for it begins when it has the story
+        _add_asking(tx, row.story, row.revision, row.destination, now)
+    _wake_asking(tx, row.story, row.revision, places, now)
+
+
+def _add_asking(tx: sa.Connection, story: int, revision: int, destination: str, now: datetime) -> None:
     steps.add(tx, [steps.NewStep(Lane(StepKind.ASK, destination), story, revision)], now)
+
+
+def _wake_asking(
+    tx: sa.Connection, story: int, revision: int, destinations: Sequence[str], now: datetime
+) -> None:
     ended = step_table.c.state.in_(ENDED_STEPS)
     tx.execute(
         sa.update(step_table)
         .where(
             step_table.c.story == story,
             step_table.c.kind == StepKind.ASK,
-            step_table.c.destination == destination,
+            step_table.c.destination.in_(destinations),
             step_table.c.revision == revision,
         )
         .values(
@@ -171,7 +188,7 @@ def close_idle(tx: sa.Connection, story: int, why: str, now: datetime) -> None:
 def waiting_for(tx: sa.Connection, row: ApprovalRow) -> list[str]:
     """The destinations whose deliveries wait for the answer."""
     query = sa.select(step_table.c.destination).where(
-        *waits(row), step_table.c.state.not_in(ENDED_STEPS), step_table.c.intent == Intent.PUBLISH
+        *waits(tx, row), step_table.c.state.not_in(ENDED_STEPS), step_table.c.intent == Intent.PUBLISH
     )
     return sorted(tx.execute(query).scalars())
 
@@ -188,9 +205,10 @@ def of_story(tx: sa.Connection, story: int) -> list[ApprovalRow]:
 
 
 def asked_at(tx: sa.Connection, story: int, revision: int, destination: str) -> list[ApprovalRow]:
-    """What the destination was asked for this revision."""
+    """What the destination was asked for this revision, or those in whose place it got the story."""
+    asked = stands_for(tx, story, revision, destination)
     wanted = approvals.c.story == story, approvals.c.revision == revision
-    return _rows(tx, *wanted, approvals.c.destination == destination)
+    return _rows(tx, *wanted, approvals.c.destination.in_(asked))
 
 
 def listed(tx: sa.Connection, *, is_open: bool, limit: int, before: int | None = None) -> list[ApprovalRow]:
@@ -220,40 +238,33 @@ def _close(tx: sa.Connection, row: ApprovalRow, why: str, now: datetime) -> None
             decided_through=Through.CLOCK,
         )
     )
-    tx.execute(sa.update(step_table).where(*waits(row), is_pending).values(next_at=now))
-    begin_asking(tx, row.story, row.revision, row.destination, now)
+    tx.execute(sa.update(step_table).where(*waits(tx, row), is_pending).values(next_at=now))
+    show(tx, row, now)
 
 
 def _of_step(tx: sa.Connection, step: int) -> ApprovalRow | None:
-    query = (
-        sa.select(approvals)
-        .join(
-            step_table,
-            sa.and_(
-                step_table.c.story == approvals.c.story,
-                step_table.c.revision == approvals.c.revision,
-                step_table.c.route == approvals.c.route,
-            ),
-        )
-        .where(
-            step_table.c.id == step,
-            step_table.c.destination != approvals.c.destination,
-            sa.func.coalesce(step_table.c.instead_of, "") != approvals.c.destination,
-        )
+    delivery = tx.execute(sa.select(step_table).where(step_table.c.id == step)).one()
+    rows = _rows(
+        tx,
+        approvals.c.story == delivery.story,
+        approvals.c.revision == delivery.revision,
+        approvals.c.route == delivery.route,
     )
-    row = tx.execute(query).one_or_none()
-    return None if row is None else _row(row)
+    if not rows or rows[0].destination in stands_for(
+        tx, delivery.story, delivery.revision, delivery.destination
+    ):
+        return None
+    return rows[0]
 
 
-def waits(row: ApprovalRow) -> Sequence[sa.ColumnElement[bool]]:
+def waits(tx: sa.Connection, row: ApprovalRow) -> Sequence[sa.ColumnElement[bool]]:
     """Which steps are the deliveries that the answer is about."""
     return (
         step_table.c.story == row.story,
         step_table.c.kind == StepKind.DELIVER,
         step_table.c.revision == row.revision,
         step_table.c.route == row.route,
-        step_table.c.destination != row.destination,
-        sa.func.coalesce(step_table.c.instead_of, "") != row.destination,
+        step_table.c.destination.not_in(shown_at(tx, row.story, row.revision, row.destination)),
     )
 
 

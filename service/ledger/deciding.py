@@ -13,7 +13,7 @@ from service.domain.people import Doer
 from service.domain.states import Intent, StepState
 from service.ledger import deliveries, people, progress_steps, stories
 from service.ledger.approval_tables import approvals
-from service.ledger.approvals import LONGEST_NOTE, ApprovalRow, begin_asking, read, waits
+from service.ledger.approvals import LONGEST_NOTE, ApprovalRow, read, show, waits
 from service.ledger.tables import is_pending
 from service.ledger.tables import steps as step_table
 
@@ -57,7 +57,7 @@ def decide(
         late = sa.update(approvals).where(approvals.c.id == key)
         if decision.through == Through.SLACK:  # whose message has buttons no more: it says so there
             tx.execute(late.values(late_clicks=approvals.c.late_clicks + 1))
-            begin_asking(tx, row.story, row.revision, row.destination, now)
+            show(tx, row, now)
         return Decided(read(tx, key) or row, won=False)
     decided = read(tx, key) or row
     _follow(tx, decided, decision, now)
@@ -79,17 +79,17 @@ def remind(tx: sa.Connection, key: int, now: datetime) -> bool:
         .values(remind_at=None, reminded_at=now)
     )
     if changed.rowcount == 1:
-        begin_asking(tx, row.story, row.revision, row.destination, now)
+        show(tx, row, now)
     return changed.rowcount == 1
 
 
 def _follow(tx: sa.Connection, row: ApprovalRow, decision: Decision, now: datetime) -> None:
     story = stories.lock(tx, row.story)
     if decision.state == ApprovalState.APPROVED:
-        tx.execute(sa.update(step_table).where(*waits(row), is_pending).values(next_at=now))
+        tx.execute(sa.update(step_table).where(*waits(tx, row), is_pending).values(next_at=now))
     else:
         cancel = sa.update(step_table).where(
-            *waits(row),
+            *waits(tx, row),
             step_table.c.state.in_((StepState.PENDING, StepState.QUEUED)),
             step_table.c.intent == Intent.PUBLISH,
         )
@@ -98,7 +98,7 @@ def _follow(tx: sa.Connection, row: ApprovalRow, decision: Decision, now: dateti
         deliveries.wake(tx, row.story, now)
         stories.settle_if_over(tx, row.story, now)
     progress_steps.ask(tx, row.story, now)
-    begin_asking(tx, row.story, row.revision, row.destination, now)
+    show(tx, row, now)
     deed = _DEEDS.get(decision.state)
     if deed is not None:
         detail = f"route {row.route}, through {decision.through}" + (f": {row.note}" if row.note else "")

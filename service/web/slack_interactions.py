@@ -20,6 +20,7 @@ from service.answering import answer
 from service.approval_url import BadToken
 from service.domain.approvals import ApprovalState, Decision, Through
 from service.ledger import approvals
+from service.ledger.asked_places import shown_at
 from service.wiring import Relay
 
 log = structlog.get_logger()
@@ -122,7 +123,8 @@ def _decide(relay: Relay, click: Click, signed_for: set[str]) -> None:
         return
     with relay.ledger.read() as tx:
         row = approvals.read(tx, named.approval)
-    if row is None or row.destination not in signed_for:
+        asked = [] if row is None else shown_at(tx, row.story, row.revision, row.destination)
+    if row is None or signed_for.isdisjoint(asked):
         log.warning("slack.click_elsewhere", approval=named.approval)
         return
     decision = Decision(click.state, click.who, Through.SLACK, remote=request.remote_addr or "")

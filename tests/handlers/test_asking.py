@@ -1,16 +1,18 @@
 """Stories that wait for people: who gets them first, what an answer lets go or ends, what comes in between."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
-from placed import Place, finished, told, world_on
+from placed import Place, Publish, finished, told, world_on
 from relayed import World
 
 from service.domain.approvals import ApprovalState, Decision, Through
+from service.domain.delivery import DeliveryFailed, Publication, Published
 from service.domain.people import SHELL
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import Lane
@@ -273,6 +275,113 @@ def test_people_are_reminded_once_and_then_it_counts_as_rejected(world: World, p
     assert states(world) == {"team": "done", "blog": "cancelled", "shelf": "cancelled"}
     assert [line.split(":")[0] for line in told(world)] == ["approval_expired"]
     assert world.story("story-1").state == StoryState.SETTLED
+
+
+STANDS_IN = """
+[destinations.team]
+connector = "email"
+host = "127.0.0.1"
+from = "a@example.com"
+to = ["b@example.com"]
+fallback = "second"
+[destinations.second]
+connector = "email"
+host = "127.0.0.1"
+from = "a@example.com"
+to = ["c@example.com"]
+fallback = "third"
+[destinations.third]
+connector = "{third}"
+{options}
+[destinations.blog]
+connector = "archive"
+path = "b"
+[destinations.shelf]
+connector = "archive"
+path = "s"
+[[routes]]
+name = "all"
+approval = "team"
+destinations = ["blog", "shelf"]
+[notices]
+destinations = ["shelf"]
+"""
+MAIL = 'host = "127.0.0.1"\nfrom = "a@example.com"\nto = ["d@example.com"]'
+
+
+def refused_by(*names: str) -> Publish:
+    def publish(publication: Publication) -> Published:
+        if publication.destination in names:
+            raise DeliveryFailed("no such mailbox", permanent=True)
+        return Published()
+
+    return publish
+
+
+@pytest.fixture
+def stands_in(tmp_path: Path, database_url: str, place: Place) -> Iterator[Callable[..., World]]:
+    worlds: list[World] = []
+
+    def make(third: str = "email", options: str = MAIL) -> World:
+        worlds.append(world_on(database_url, tmp_path, place, STANDS_IN.format(third=third, options=options)))
+        return worlds[-1]
+
+    yield make
+    for each in worlds:
+        each.relay.ledger.close()
+
+
+@pytest.mark.parametrize(("gone", "asked"), [(("team",), "second"), (("team", "second"), "third")])
+def test_the_question_follows_the_story_to_the_fallback(
+    stands_in: Callable[..., World], place: Place, gone: tuple[str, ...], asked: str
+) -> None:
+    world = stands_in()
+    place.publish_as = refused_by(*gone)
+    made(world)
+    world.run()
+    assert went_to(place) == [*gone, asked], "the others wait"
+    assert [(each.waiting, each.is_open) for each in place.questions] == [(("blog", "shelf"), True)]
+    assert [name for name in world.steps("story-1") if name.startswith("ask/")] == [f"ask/{asked}"]
+    assert f"{asked} is asked whether it may go to blog, shelf." in told(world)[0]
+    world.clock.move(4 * 3600)
+    relay = world.relay
+    QuestionMinding(relay.ledger, relay.configuration, relay.now).run()
+    world.run()
+    assert place.questions[-1].reminded
+    decide(world, YES)
+    world.run()
+    assert place.questions[-1].told.startswith("Approved by ann")
+    assert sorted(went_to(place)) == sorted([*gone, asked, "blog", "shelf"])
+    assert world.story("story-1").state == StoryState.SETTLED
+
+
+def test_where_a_fallback_asks_nobody_people_are_told_where_to_answer(
+    stands_in: Callable[..., World], place: Place
+) -> None:
+    world = stands_in("archive", 'path = "t"')
+    mute = SimpleNamespace(publish=place.publish)
+    object.__setattr__(world.relay, "connector", lambda name, *_: mute if name == "third" else place)
+    place.publish_as = refused_by("team", "second")
+    made(world)
+    world.run()
+    (said,) = [line for line in told(world) if not line.startswith("delivery_dead")]
+    assert said.startswith("approval_unasked: third could not be asked")
+    assert "Approve or reject it on the dashboard: https://relay.example/approvals" in said
+    assert place.questions == []
+    decide(world, YES)
+    world.run()
+    assert sorted(went_to(place)) == ["blog", "second", "shelf", "team", "third"]
+
+
+def test_where_nothing_gets_it_instead_people_are_told_where_to_answer(world: World, place: Place) -> None:
+    place.publish_as = refused_by("team")
+    made(world)
+    world.run()
+    (line,) = told(world)
+    assert "Nobody is asked whether it may go to blog, shelf: approve or reject it on the dashboard" in line
+    decide(world, YES)
+    world.run()
+    assert sorted(went_to(place)) == ["blog", "shelf", "team"]
 
 
 def test_a_forgotten_story_takes_its_questions_along(world: World) -> None:

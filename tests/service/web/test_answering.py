@@ -165,6 +165,14 @@ def test_another_workspace_decides_nothing_here(world: World, client: FlaskClien
     assert row(world).is_open
 
 
+def test_a_workspace_that_got_the_story_instead_decides(world: World, client: FlaskClient) -> None:
+    with world.relay.ledger.write() as tx:
+        lane = Lane(StepKind.DELIVER, "others")
+        steps.add(tx, [steps.NewStep(lane, 1, 1, "all", instead_of="team")], world.clock())
+    assert send(client, clicked(world, secret="another-apps-secret")) == 200
+    assert row(world).state == ApprovalState.APPROVED
+
+
 @pytest.mark.parametrize(
     "payload",
     [
