@@ -1,6 +1,7 @@
 """Real servers that any test may ask for: Valkey, SQLite and PostgreSQL."""
 
 import ipaddress
+import json
 import os
 import pwd
 import shutil
@@ -12,14 +13,18 @@ import sysconfig
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
+from flask_openapi import utils as openapi_shapes
 from jinja2 import FileSystemBytecodeCache
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 from redis import Redis
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -28,6 +33,9 @@ from service.ledger import Ledger, engine
 from service.ledger.migrating import migrate
 
 START_SECONDS = 30
+ROOM = 2 * 2**30
+"""Bytes that a cluster of the tests may need, with its log of changes."""
+
 _PREPARE_SQLITE = engine._prepare_sqlite
 
 
@@ -110,12 +118,36 @@ def _pages_are_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(folder))}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shapes_are_described_once() -> Iterator[None]:
+    # each application describes the JSON API's shapes anew: 60 ms
+    describe = openapi_shapes.get_model_schema
+
+    @cache
+    def described(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> str:
+        return json.dumps(describe(model, mode))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            openapi_shapes, "get_model_schema", lambda *which, **how: json.loads(described(*which, **how))
+        )
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a PostgreSQL cluster of this test process's own, on a Unix socket."""
     # not below pytest's own folder, which each run closes to other users, also under the feet of another run
-    with tempfile.TemporaryDirectory(prefix="storyrelay-postgres-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="storyrelay-postgres-", dir=_in_memory(), ignore_cleanup_errors=True
+    ) as folder:
         yield from _postgres(Path(folder))
+
+
+def _in_memory() -> Path | None:
+    """Where files stay in memory and there is room, else None: each test copies a database, on disks in 0.1 s."""
+    shared = Path("/dev/shm")
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > ROOM else None
 
 
 def _postgres(folder: Path) -> Iterator[str]:
@@ -208,6 +240,24 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def lasting_ledger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ledger]:
+    """A migrated ledger in either database for all tests of a file, which write to it once and read it often."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            path = tmp_path_factory.mktemp("lasting") / "ledger.sqlite3"
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+            url = f"sqlite:///{path}"
+        else:
+            names = (request.getfixturevalue(name) for name in ("postgres_server", "migrated_postgres"))
+            url = stack.enter_context(_postgres_database(*names))
+        ledger = Ledger(url)
+        stack.callback(ledger.close)
+        yield ledger
+
+
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
     """A migrated ledger in either database."""
@@ -229,7 +279,7 @@ def _migrate(url: str) -> None:
 def _postgres_database(server: str, template: str) -> Iterator[str]:
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
         yield _postgres_url(server, name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 

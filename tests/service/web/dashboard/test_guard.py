@@ -54,11 +54,11 @@ def test_nothing_in_an_address_breaks_a_page(app: Flask, signed_in: SignIn, valu
     for rule in app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or rule.endpoint.partition(".")[0] != "dashboard":
             continue
-        paths = {filled(rule), re.sub(r"<[^>]+>", quote(value, safe=""), rule.rule)}
-        for path in paths:
-            assert client.get(path).status_code < 500, path
-            for name in names:
-                assert client.get(path, query_string={name: value}).status_code < 500, (path, name)
+        inside = re.sub(r"<[^>]+>", quote(value, safe=""), rule.rule)
+        assert client.get(inside).status_code < 500, inside
+        path = filled(rule)
+        for name in names:
+            assert client.get(path, query_string={name: value}).status_code < 500, (path, name)
 
 
 def test_a_page_that_says_nothing_of_roles_is_shown_to_nobody(app: Flask, signed_in: SignIn) -> None:
