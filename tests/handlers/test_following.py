@@ -36,7 +36,12 @@ def spans() -> Iterator[Callable[[], dict[str, ReadableSpan]]]:
 
 @pytest.fixture(autouse=True)
 def nothing_bound() -> Iterator[None]:
+    _forget_requests()  # the last one of other tests stays with the thread, as in the web's
     yield
+    _forget_requests()
+
+
+def _forget_requests() -> None:
     structlog.contextvars.clear_contextvars()
     tracing.name_request("")
 
@@ -45,8 +50,7 @@ def send(world: World, story_id: str, **headers: str) -> Any:
     path = world.relay.webhook_urls.for_route("all").removeprefix("https://relay.example")
     answer = create_app(world.relay).test_client().post(path, json={"id": story_id}, headers=headers)
     assert answer.status_code == 202
-    structlog.contextvars.clear_contextvars()
-    tracing.name_request("")  # the work is another process's
+    _forget_requests()  # the work is another process's
     return answer
 
 
