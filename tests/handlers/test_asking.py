@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -275,6 +275,48 @@ def test_people_are_reminded_once_and_then_it_counts_as_rejected(world: World, p
     assert states(world) == {"team": "done", "blog": "cancelled", "shelf": "cancelled"}
     assert [line.split(":")[0] for line in told(world)] == ["approval_expired"]
     assert world.story("story-1").state == StoryState.SETTLED
+
+
+def test_of_two_schedulers_at_once_one_reminds_and_one_ends_the_question(world: World, place: Place) -> None:
+    made(world)
+    world.run()
+    relay = world.relay
+
+    def both() -> list[int]:
+        """How many questions each of two saw to that had found them due at one instant."""
+        gate, seen = threading.Barrier(2), []
+
+        def now() -> datetime:
+            if threading.current_thread() not in waited:
+                waited.append(threading.current_thread())
+                gate.wait()
+            return world.clock()
+
+        waited: list[threading.Thread] = []
+        threads = [
+            threading.Thread(
+                target=lambda: seen.append(QuestionMinding(relay.ledger, relay.configuration, now).run())
+            )
+            for _ in range(2)
+        ]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        return sorted(seen)
+
+    world.clock.move(4 * 3600)
+    assert both() == [0, 1]
+    world.run()
+    world.clock.move(3 * 86400)
+    assert both() == [0, 1]
+    world.run()
+    assert [(each.reminded, each.is_open) for each in place.questions] == [
+        (False, True),
+        (True, True),
+        (False, False),
+    ]
+    assert [line.split(":")[0] for line in told(world)] == ["approval_expired"]
 
 
 STANDS_IN = """

@@ -1,8 +1,6 @@
 """SIGKILL between any two lines that matter: nothing is lost, and no place has a story twice."""
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from killed import after, die, killed_at
 from relayed import World
 
 import handlers.download
@@ -62,33 +61,6 @@ def world(make: MakeWorld, sink: WebhookSink) -> World:
     # the sink takes signatures of five minutes either way (Standard Webhooks): room to move the clock in
     world.clock.time = datetime.now(UTC) - timedelta(minutes=4)
     return world
-
-
-def die(*_args: Any, **_kwargs: Any) -> Any:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def after(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, and death when it is done."""
-
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        function(*args, **kwargs)
-        die()
-
-    return wrapped
-
-
-def killed_at(owner: Any, name: str, replacement: Callable[..., Any], act: Callable[[], object]) -> None:
-    """Does it in a child process that dies where `owner.name` stands."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            setattr(owner, name, replacement)
-            act()
-        finally:
-            os._exit(1)
-    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    assert ended == -signal.SIGKILL, f"{name} was not reached"
 
 
 def work_of(world: World, step: int) -> str:
