@@ -8,13 +8,17 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from service.ledger import triggers
 from service.ledger.engine import Ledger
 
 _LOCK = 0x5709_4E1A  # any number that no other program on this database takes for its own lock
 
 
 def migrate(ledger: Ledger) -> tuple[str | None, str]:
-    """Applies what is missing; returns the revision before and after (None: an empty database)."""
+    """Applies what is missing; returns the revision before and after (None: an empty database).
+
+    Raises RuntimeError, and changes nothing, where a migration has dropped triggers.
+    """
     with ledger.write() as tx:
         if ledger.dialect == "postgresql":
             tx.execute(
@@ -26,6 +30,7 @@ def migrate(ledger: Ledger) -> tuple[str | None, str]:
         config = _config()
         config.attributes["connection"] = tx
         command.upgrade(config, "head")
+        triggers.check(tx)
         return before, head()
 
 
