@@ -1,5 +1,6 @@
 """With the keyboard alone: signing in, a story, a replay."""
 
+from axe_found import look_here
 from browsed import PASSWORD, Seeded, Service, Visit
 from playwright.sync_api import Page, expect
 
@@ -38,3 +39,20 @@ def test_from_the_door_to_a_replay(running: Service, seeded: Seeded, visit: Visi
     tab_to(page, "Replay to all")
     page.keyboard.press("Enter")
     expect(page.locator(".done")).to_be_visible()
+
+
+def test_rare_pages_lie_behind_one_word(page: Page) -> None:
+    page.goto("/")
+    audit = page.get_by_role("link", name="Audit")
+    expect(audit).to_be_hidden()
+    tab_to(page, "More")
+    page.keyboard.press("Enter")
+    expect(audit).to_be_visible()
+    assert look_here(page) == []
+    tab_to(page, "Audit")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who did what")
+    expect(page.locator("nav summary")).to_have_text("More: Audit")
+    header = page.locator("header").bounding_box()
+    assert header is not None
+    assert header["height"] < 70, "at 1200 px all of it stands on one line"

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TypeVar, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import (
     Blueprint,
     Flask,
     Response,
     current_app,
+    flash,
     g,
     redirect,
     render_template,
@@ -30,6 +31,10 @@ from service.settings import Settings
 View = TypeVar("View", bound=Callable[..., object])
 
 SESSION_HOURS = 12
+_ENDED = (
+    "You were signed out: your account or its role was changed or removed, or it was signed out everywhere. "
+    "Sign in again; if that is refused, ask an admin."
+)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -174,11 +179,19 @@ def _is_our_form() -> bool:
 def _to_sign_in() -> AnyResponse | tuple[str, int]:
     if request.method not in _SAFE:
         return _page("Not done", "You are signed out. Sign in, then try again.", HTTPStatus.UNAUTHORIZED)
-    wanted = request.full_path.rstrip("?")
+    if session.pop("person", None) is not None:  # said once, though several parts of a page may ask
+        flash(_ENDED, "problem")
+    wanted = _page_of_part() or request.full_path.rstrip("?")
     address = url_for("dashboard.sign_in") + "?" + urlencode({"next": wanted})
     if request.headers.get("HX-Request"):
         return Response(status=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": address})
     return redirect(address)
+
+
+def _page_of_part() -> str:
+    """The page that holds the part which is asked for; '' where a whole page is, or none is told."""
+    parts = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return f"{parts.path}?{parts.query}".rstrip("?")
 
 
 def _refuse(why: str) -> tuple[str, int]:

@@ -120,7 +120,12 @@ def test_a_session_of_an_account_that_changed_is_over(signed_in: SignIn, account
     client = signed_in(Role.OPERATOR)
     assert client.get("/").status_code == 200
     accounts.set_role("the-operator", Role.VIEWER, "test")
+    part = {"HX-Request": "true", "HX-Current-URL": "http://localhost/stories?state=dead"}
+    answer = client.get("/stories/live", headers=part)
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=%2Fstories%3Fstate%3Ddead", "not to the part alone"
     assert client.get("/").status_code == 302
+    assert client.get("/sign-in").text.count("You were signed out") == 1
+    assert "You were signed out" not in client.get("/sign-in").text
 
 
 def test_a_forged_session_is_none(app: Flask, accounts: Accounts) -> None:
