@@ -22,7 +22,7 @@ QUEUE_TIMEOUT = 0.25
 
 
 def create_app(relay: Relay | None = None) -> OpenAPI:
-    """The application; opens its own relay from the environment when none is given.
+    """The application; opens its own relay from the environment when none is given, and then keeps its counts.
 
     Raises SettingsError and ConfigurationError.
     """
@@ -32,6 +32,7 @@ def create_app(relay: Relay | None = None) -> OpenAPI:
         configure_logging(settings.log_format, settings.log_level, "web")
         configure_sentry(settings.sentry_dsn, VERSION, "web", settings.sentry_environment)
         tracing.configure_tracing("web", VERSION)
+        relay.meter.save_often(relay.ledger)
     app = OpenAPI(
         "storyrelay",
         static_folder=None,
@@ -50,7 +51,6 @@ def create_app(relay: Relay | None = None) -> OpenAPI:
     app.register_blueprint(slack_interactions.blueprint(relay))
     app.register_blueprint(health.blueprint(relay))
     app.register_blueprint(metrics.blueprint(relay))
-    relay.meter.save_often(relay.ledger)
     add_dashboard(app, relay)
     add_api(app, relay)
     app.register_error_handler(HTTPException, _http_error)

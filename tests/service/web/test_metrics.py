@@ -12,12 +12,14 @@ from relayed import World, make_world
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.domain.steps import Lane, Opens
-from service.ledger import Ledger, lanes, metrics, notices, receipts, steps, stories
+from service.ledger import Ledger, lanes, meter, metrics, notices, receipts, steps, stories
+from service.ledger.meter import Meter
 from service.ledger.metrics import Series
 from service.ledger.metrics_tables import tallies
 from service.ledger.receipts import Receipt
 from service.ledger.stories import NewStory, VideoRow
 from service.scheduling import Scheduler
+from service.web import app as web_app
 from service.web import create_app
 from service.web.metric_families import FAMILIES
 from service.web.metrics import is_admitted
@@ -242,6 +244,28 @@ def test_a_ledger_that_is_down_loses_no_counts(world: World) -> None:
     world.relay.meter.count("refused", "404")
     world.relay.meter.save(Ledger("postgresql+psycopg://relay@127.0.0.1:9/none"))
     world.relay.meter.save(world.relay.ledger)
+    assert scrape(world)("webhooks_refused_total", status="404") == 1
+
+
+def test_a_web_process_of_its_own_writes_down_what_it_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = threading.Event()
+
+    def save(own: Meter, ledger: Ledger) -> None:
+        keep(own, ledger)
+        written.set()
+
+    keep = Meter.save
+    monkeypatch.setattr(Meter, "save", save)
+    monkeypatch.setattr(meter, "SAVE_SECONDS", 0)
+    monkeypatch.setattr(web_app, "open_relay", lambda **_: world.relay)
+    for configure in (web_app.configure_logging, web_app.configure_sentry):
+        monkeypatch.setattr(web_app, configure.__name__, lambda *_: None)
+    monkeypatch.setattr(web_app.tracing, "configure_tracing", lambda *_: None)
+    own = web_app.create_app().test_client()
+    assert own.post("/webhooks/story/nonsense", json={}).status_code == 404
+    assert written.wait(10)
     assert scrape(world)("webhooks_refused_total", status="404") == 1
 
 
