@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := service handlers tests deploy
+# of tests at once: more than processors, for a third of their time they wait for other processes
+JOBS ?= 3
 
 .PHONY: help demo up test test-all test-places openapi lint format bench pins clean
 
@@ -33,8 +35,7 @@ up: $(VENV)/.installed ## start the whole service on this machine
 	$(BIN)/storyrelay up
 
 test: $(VENV)/.installed-dev ## run the tests
-	$(BIN)/pytest -n 2 --dist worksteal tests --ignore tests/e2e --ignore tests/places --ignore tests/slow --ignore tests/browser
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest -n $(JOBS) --dist worksteal tests --ignore tests/places --ignore tests/slow --ignore tests/browser
 
 test-all: test ## run the tests, those that ask the API everything, and those of every page in Chromium (minutes)
 	$(BIN)/python tests/parts/chromium.py
