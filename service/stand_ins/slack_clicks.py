@@ -67,6 +67,7 @@ def _payload(
             "message_ts": message.ts,
             "channel_id": message.channel,
             "is_ephemeral": False,
+            **({"thread_ts": message.thread_ts} if message.thread_ts else {}),
         },
         "trigger_id": "1.2.stand-in",
         "team": {"id": BOT["team"], "domain": "stand-in"},
