@@ -15,7 +15,16 @@ from service.domain.schedules import first_poll_delay
 from service.domain.states import Origin, StoryState
 from service.domain.stories import expected_seconds
 from service.intake import new_submission_id
-from service.ledger import Ledger, LedgerDown, fetch_steps, forgotten, people, stories, withdrawals
+from service.ledger import (
+    Ledger,
+    LedgerDown,
+    fetch_steps,
+    forgotten,
+    people,
+    stories,
+    submit_keys,
+    withdrawals,
+)
 from service.ledger.collisions import whoever_was_first
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
@@ -244,8 +253,10 @@ class Submission:
         # a webhook by a route's token, or `track`, made the story known before our own answer came
         message = f"the ledger has this story as {known.submission_id} already"
         stories.change(tx, row.id, now, state=StoryState.CANCELLED, message=message, next_poll_at=None)
-        stories.change(tx, known.id, now, route=known.route or row.route)
+        price = known.estimated_credits if known.estimated_credits is not None else row.estimated_credits
+        stories.change(tx, known.id, now, route=known.route or row.route, estimated_credits=price)
         withdrawals.pass_on(tx, row.id, known.id, now)
+        submit_keys.pass_on(tx, row.id, known.id)
         fetch_steps.ask(tx, known.id, now, now)
         return stories.lock(tx, known.id)
 
@@ -253,6 +264,8 @@ class Submission:
         now = self.now()
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
+            if state == StoryState.CANCELLED and row.story_id is None:
+                submit_keys.refuse(tx, key, message[:LONGEST_MESSAGE])
             if row.state == StoryState.SUBMITTING:  # else a webhook came already, which knows better
                 stories.change(tx, key, now, state=state, message=message[:LONGEST_MESSAGE])
             return stories.lock(tx, key)

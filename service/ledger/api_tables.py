@@ -28,10 +28,10 @@ submit_keys = sa.Table(
     sa.Column(
         "story",
         Key,
-        sa.ForeignKey("stories.id", ondelete="CASCADE"),
-        nullable=False,
-        comment="what it asked for; the answer follows from it where none was kept",
+        sa.ForeignKey("stories.id", ondelete="SET NULL"),  # a forgotten story frees no key: it was paid for
+        comment="what it asked for; the answer follows from it where none was kept. NULL: forgotten since",
     ),
+    sa.Column("refused", sa.Text, comment="why nothing was made, NULL unless that is known"),
     sa.Column("status", sa.Integer, comment="of the answer, NULL until there is one"),
     sa.Column("answer", sa.Text, comment="its body, JSON"),
     sa.Column("created_at", UtcTime, nullable=False),

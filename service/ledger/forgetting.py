@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepKind, StepState
 from service.domain.video_names import video_prefix
-from service.ledger import forgotten, stories
+from service.ledger import forgotten, stories, submit_keys
 from service.ledger.engine import insert
 from service.ledger.people_tables import audit
 from service.ledger.retention_tables import discarded_files
@@ -46,7 +46,8 @@ class Forgotten:
 def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
     """Deletes the story, its steps, attempts, notices, receipts and videos; its files are listed as discarded.
 
-    Of its id a digest stays, so that no webhook brings it back; who tracks it does.
+    Of its id a digest stays, so that no webhook brings it back; who tracks it does. The key that a program submitted
+    it under stays in use for its time, without the answer, which names the story.
 
     Steps that wait are deleted with it: their jobs find nothing. Raises StillRunning, sqlalchemy's NoResultFound
     for a story that is not there.
@@ -62,6 +63,7 @@ def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
     )
     _discard(tx, prefixes, now)
     prefixes += discard_unfinished(tx, row, now)
+    submit_keys.forget(tx, key)
     # the foreign key would keep them, with the bodies that name the story
     gone = tx.execute(sa.delete(receipts).where(receipts.c.story == key)).rowcount
     tx.execute(sa.delete(stories_table).where(stories_table.c.id == key))

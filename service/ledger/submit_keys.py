@@ -17,19 +17,23 @@ class KeyTaken(Exception):
 
 @dataclass(frozen=True)
 class SubmitKey:
-    """A key that was used. `story` is the ledger's key of what it asked for; `answer` None: none was kept (yet)."""
+    """A key that was used. `story` is the ledger's key of what it asked for, None: that is forgotten since.
+
+    `status` and `answer` None: none was kept (yet). `refused`: why nothing was made, None unless that is known.
+    """
 
     digest: str
-    story: int
+    story: int | None
     status: int | None
     answer: str | None
+    refused: str | None
 
 
 def find(tx: sa.Connection, token: int, key: str, now: datetime) -> SubmitKey | None:
     """What the key was used for by this token within the last 24 hours."""
     query = sa.select(submit_keys).where(*_is(token, key), submit_keys.c.created_at > now - KEPT)
     row = tx.execute(query).one_or_none()
-    return None if row is None else SubmitKey(row.digest, row.story, row.status, row.answer)
+    return None if row is None else SubmitKey(row.digest, row.story, row.status, row.answer, row.refused)
 
 
 def take(tx: sa.Connection, token: int, key: str, digest: str, story: int, now: datetime) -> None:
@@ -41,8 +45,25 @@ def take(tx: sa.Connection, token: int, key: str, digest: str, story: int, now: 
 
 
 def keep(tx: sa.Connection, token: int, key: str, status: int, answer: str) -> None:
-    """Keeps the answer."""
-    tx.execute(sa.update(submit_keys).where(*_is(token, key)).values(status=status, answer=answer))
+    """Keeps the answer, unless what it tells of is forgotten by now."""
+    there = submit_keys.c.story.is_not(None)
+    tx.execute(sa.update(submit_keys).where(*_is(token, key), there).values(status=status, answer=answer))
+
+
+def refuse(tx: sa.Connection, story: int, why: str) -> None:
+    """Notes of the key that asked for this story, if there is one, that nothing was made."""
+    tx.execute(sa.update(submit_keys).where(submit_keys.c.story == story).values(refused=why))
+
+
+def pass_on(tx: sa.Connection, story: int, to: int) -> None:
+    """Has a key tell of another row of the same story, which is the one that goes on."""
+    tx.execute(sa.update(submit_keys).where(submit_keys.c.story == story).values(story=to))
+
+
+def forget(tx: sa.Connection, story: int) -> None:
+    """Takes what a story's key tells of it. The key stays in use, so that nothing is asked and paid for again."""
+    gone = {"story": None, "answer": None, "refused": None}
+    tx.execute(sa.update(submit_keys).where(submit_keys.c.story == story).values(gone))
 
 
 def free(tx: sa.Connection, token: int, key: str, digest: str) -> None:

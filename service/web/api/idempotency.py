@@ -12,6 +12,7 @@ from service.domain.states import StoryState
 from service.ledger import stories, submit_keys
 from service.ledger.stories import StoryRow
 from service.ledger.submit_keys import KeyTaken, SubmitKey
+from service.redaction import redact
 from service.story_api import LimitReached, StoryApiError, Unavailable
 from service.web.api.problems import MEDIA_TYPE, Problem, of_error, refuse
 from service.wiring import Relay
@@ -19,6 +20,11 @@ from service.wiring import Relay
 Beside = Callable[[Any, int], None]
 
 REPLAYED = "Idempotent-Replayed"
+
+_FORGOTTEN = (
+    "this key was used within the last 24 hours, and the story that it asked for is forgotten here since. "
+    "Nothing was asked for again; to have it made (and pay) anew, use another key"
+)
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,20 @@ class Keyed:
             raise refuse(422, "this Idempotency-Key was used for another request", "key-reused")
         if known.status is not None and known.answer is not None:
             return _replayed(known.status, known.answer)
+        if known.refused is not None:
+            detail = redact(f"nothing was made: {known.refused}")
+            return _replayed(502, Problem(502, detail, "story-api-failed").body(request.path))
+        return self._from_ledger(known.story)
+
+    def _from_ledger(self, story: int | None) -> Response:
+        """The answer that was never given, from what the ledger knows: its process ended before."""
         with self.relay.ledger.read() as tx:
-            row = stories.read(tx, known.story)
-        if row is None or row.state == StoryState.SUBMITTING:
+            row = None if story is None else stories.read(tx, story)
+        if row is None:
+            raise refuse(410, _FORGOTTEN, "forgotten")
+        if row.state == StoryState.SUBMITTING:
             raise refuse(409, "the call with this key is still under way; try again soon", "in-progress", 5)
-        return _replayed(*_from_row(row))
+        return _replayed(202 if row.story_id is None else 201, json.dumps(_of_row(row)))
 
 
 def digest_of(body: object) -> str:
@@ -91,19 +106,15 @@ def digest_of(body: object) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _from_row(row: StoryRow) -> tuple[int, str]:
-    """The answer that was never given, from what the ledger knows: its process ended before."""
-    if row.state == StoryState.CANCELLED:
-        detail = f"nothing was asked for: {row.message or 'the reason is not recorded'}"
-        return 502, Problem(502, detail, "story-api-failed").body(request.path)
-    said = {
+def _of_row(row: StoryRow) -> dict[str, object]:
+    """As `submitted_json`. `cancelled` is a story that a person gave up since: it may be made and charged."""
+    return {
         "story_id": row.story_id,
         "submission_id": row.submission_id,
         "state": row.state,
         "estimated_credits": row.estimated_credits or 0,
         "used_credits": row.used_credits,
     }
-    return (202 if row.story_id is None else 201), json.dumps(said)
 
 
 def _replayed(status: int, body: str) -> Response:

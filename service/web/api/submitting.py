@@ -35,6 +35,7 @@ _TAG = tagged("Submitting")
 _API = {
     402: "The Story API's account lacks credits.",
     409: "The same request is unanswered, or its key is in use.",
+    410: "What this key asked for is forgotten since; nothing was asked for again.",
     502: "The Story API failed.",
 }
 

@@ -36,8 +36,11 @@ def upgrade() -> None:
         sa.Column(
             "story",
             _ID,
-            nullable=False,
-            comment="what it asked for; the answer follows from it where none was kept",
+            nullable=True,
+            comment="what it asked for; the answer follows from it where none was kept. NULL: forgotten since",
+        ),
+        sa.Column(
+            "refused", sa.Text(), nullable=True, comment="why nothing was made, NULL unless that is known"
         ),
         sa.Column("status", sa.Integer(), nullable=True, comment="of the answer, NULL until there is one"),
         sa.Column("answer", sa.Text(), nullable=True, comment="its body, JSON"),
@@ -46,7 +49,7 @@ def upgrade() -> None:
             ["token"], ["api_tokens.id"], name=op.f("fk_submit_keys_token"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["story"], ["stories.id"], name=op.f("fk_submit_keys_story"), ondelete="CASCADE"
+            ["story"], ["stories.id"], name=op.f("fk_submit_keys_story"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("token", "key", name=op.f("pk_submit_keys")),
     )

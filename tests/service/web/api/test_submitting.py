@@ -9,10 +9,12 @@ import pytest
 from relayed import World
 from scripted_api import ScriptedApi
 
+from service.domain.people import SHELL
 from service.domain.states import StoryState
 from service.ledger import people, stories, submit_keys
 from service.ledger.api_tables import submit_keys as key_table
 from service.web.api import submitting
+from service.web.api.idempotency import Keyed
 
 BODY = {"kind": "idea", "request": {"idea": "A fox walks home"}, "route": "all", "labels": {"team": "brand"}}
 ACCEPTED = {"id": "story-1", "status": "processing", "used_credits": 150}
@@ -39,6 +41,16 @@ def kill(
 def rows(world: World) -> list[stories.StoryRow]:
     with world.relay.ledger.read() as tx:
         return stories.listed(tx, [], 100, None)
+
+
+def cancel(world: World) -> int:
+    (row,) = rows(world)
+    world.relay.story_actions(SHELL).cancel(row.id)
+    return row.id
+
+
+def forget(world: World) -> None:
+    world.relay.story_actions(SHELL).forget(cancel(world))
 
 
 def key(name: str) -> dict:
@@ -159,6 +171,78 @@ def test_killed_before_the_call_left_it_is_under_way_then_unconfirmed_and_never_
     answer = program.post("/stories", BODY, **key("a"))
     assert (answer.status_code, answer.json["state"]) == (202, "unconfirmed")
     assert story_api.bodies == []
+
+
+def test_killed_before_the_answer_was_kept_a_story_that_others_made_known_meanwhile_is_the_answer(
+    program, world: World, story_api, monkeypatch
+) -> None:
+    def known_meanwhile(_body: dict) -> tuple[int, dict]:
+        world.track("story-1")
+        return 200, ACCEPTED
+
+    story_api.answer = known_meanwhile
+    kill(program, monkeypatch, submit_keys, "keep")
+    mine, known = sorted(rows(world), key=lambda row: row.id)
+    assert (mine.state, known.state) == (StoryState.CANCELLED, StoryState.OPEN)
+    again = program.post("/stories", BODY, **key("a"))
+    assert (again.status_code, again.json["story_id"], again.json["state"]) == (201, "story-1", "open")
+    assert (again.json["submission_id"], again.json["estimated_credits"]) == (known.submission_id, 150)
+    assert len(story_api.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "place", "status", "story_id"),
+    [(submit_keys, "keep", 201, "story-1"), (submitting.Submission, "_record", 202, None)],
+)
+def test_killed_before_the_answer_was_kept_and_cancelled_since_it_was_asked_for_all_the_same(
+    program, world: World, story_api, monkeypatch, owner, place, status, story_id
+) -> None:
+    kill(program, monkeypatch, owner, place)
+    cancel(world)
+    again = program.post("/stories", BODY, **key("a"))
+    assert (again.status_code, again.json["story_id"], again.json["state"]) == (status, story_id, "cancelled")
+    assert len(story_api.bodies) == 1
+
+
+def test_killed_before_a_refusal_was_kept_nothing_was_made(program, story_api, monkeypatch) -> None:
+    story_api.answer = lambda _body: (402, {"code": "INSUFFICIENT_CREDIT", "message": "no credits"})
+    kill(program, monkeypatch, submit_keys, "keep")
+    again = program.post("/stories", BODY, **key("a"))
+    assert again.status_code == 502
+    assert again.json["detail"].startswith("nothing was made: ")
+    assert len(story_api.bodies) == 1
+
+
+def test_a_forgotten_storys_key_tells_nothing_of_it_and_asks_for_nothing_until_its_day_is_over(
+    program, world: World, story_api
+) -> None:
+    program.post("/stories", BODY, **key("a"))
+    forget(world)
+    again = program.post("/stories", BODY, **key("a"))
+    assert (again.status_code, again.json["type"]) == (410, "urn:storyrelay:problem:forgotten")
+    with world.relay.ledger.read() as tx:
+        (kept,) = tx.execute(key_table.select()).mappings().all()
+    assert (kept["story"], kept["status"], kept["answer"], kept["refused"]) == (None, 201, None, None)
+    assert len(story_api.bodies) == 1
+    world.clock.move(submit_keys.KEPT.total_seconds())
+    assert program.post("/stories", BODY, **key("a")).status_code == 201
+    assert len(story_api.bodies) == 2
+
+
+def test_a_story_forgotten_before_its_answer_was_kept_is_not_told_of_by_the_answer(
+    program, world: World, story_api, monkeypatch
+) -> None:
+    keep = Keyed._keep
+
+    def forgotten_before(*arguments: Any) -> None:
+        forget(world)
+        keep(*arguments)
+
+    with monkeypatch.context() as within:
+        within.setattr(Keyed, "_keep", forgotten_before)
+        assert program.post("/stories", BODY, **key("a")).status_code == 201
+    assert program.post("/stories", BODY, **key("a")).status_code == 410
+    assert len(story_api.bodies) == 1
 
 
 def test_killed_within_the_transaction_nothing_is_there_and_the_key_is_free(
