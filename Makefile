@@ -6,7 +6,7 @@ SOURCES := service handlers tests deploy
 # of tests at once: more than processors, for a third of their time they wait for other processes
 JOBS ?= 3
 
-.PHONY: help demo up test test-all test-places openapi lint format bench pins clean
+.PHONY: help demo up test test-pages test-all test-places openapi lint format bench pins clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,14 +35,14 @@ up: $(VENV)/.installed ## start the whole service on this machine
 	$(BIN)/storyrelay up
 
 test: $(VENV)/.installed-dev ## run the tests
-	$(BIN)/pytest -n $(JOBS) --dist worksteal tests --ignore tests/places --ignore tests/slow --ignore tests/browser
+	$(BIN)/pytest -n $(JOBS) --dist worksteal tests --ignore tests/places --ignore tests/browser
 
-test-all: test ## run the tests, those that ask the API everything, and those of every page in Chromium (minutes)
+test-pages: $(VENV)/.installed-dev ## walk through every page in Chromium, which apt-get installs (minutes)
 	$(BIN)/python tests/parts/chromium.py
-	$(BIN)/pytest -n 2 --everywhere -k postgresql tests/service/web/dashboard tests/service/web/api tests/service/cli
-	$(BIN)/pytest --everywhere -k postgresql tests/e2e/test_crash.py
-	$(BIN)/pytest tests/slow
 	$(BIN)/pytest tests/browser
+
+test-all: test test-pages ## run both, and on PostgreSQL also what pages, calls and commands do (minutes)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --everywhere -k postgresql tests/service/web/dashboard tests/service/web/api tests/service/cli tests/e2e/test_crash.py
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)
 	$(BIN)/pytest tests/places

@@ -24,7 +24,8 @@ def test_from_the_door_to_a_replay(running: Service, seeded: Seeded, visit: Visi
     running.account("kay", Role.OPERATOR)
     page = visit()
     page.goto("/receipts?verdict=accepted")
-    page.keyboard.type("kay")  # the first field has the focus
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("kay")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
