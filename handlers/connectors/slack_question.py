@@ -47,6 +47,8 @@ class QuestionInSlack:
             self._update()
         if self.question.reminded and not self.known.get("reminded"):
             self._remind()
+        if not self.question.is_open and self.known.get("reminding"):
+            self._close_reminder()
         return Published(remark=self.question.told or "asked")
 
     def _keep(self, **changes: Any) -> None:
@@ -93,22 +95,34 @@ class QuestionInSlack:
         self._keep(channel=posted.channel, ts=posted.ts, asked_at=None, version=self.question.version)
 
     def _update(self) -> None:
+        where = Posted(str(self.known["channel"]), str(self.known["ts"]))
+        self._change(where, question_message(self.question, buttons=self.buttons))
+        self._keep(version=self.question.version)
+
+    def _change(self, where: Posted, message: SlackMessage) -> None:
         self.question.check()
         self.bot.turn()
-        where = Posted(str(self.known["channel"]), str(self.known["ts"]))
         try:
-            self.bot.update(where, question_message(self.question, buttons=self.buttons))
+            self.bot.update(where, message)
         except SlackFailed as error:
             if error.code not in _GONE:
                 raise
-        self._keep(version=self.question.version)
 
     def _remind(self) -> None:
-        if self._posted("reminder") is None:
-            self.question.check()
+        self.question.check()
+        reminder = self._posted("reminder") if self.known.get("reminding") else None
+        if reminder is None:
             self.bot.turn()
+            self._keep(reminding=True)
             self.bot.post(reminder_message(self.question), self._root())
         self._keep(reminded=True)
+
+    def _close_reminder(self) -> None:
+        """Says in its place that nothing waits any more; the channel may show it without what is above it."""
+        reminder = self._posted("reminder")
+        if reminder is not None:
+            self._change(reminder, reminder_message(self.question))
+        self._keep(reminding=None)
 
 
 def question_message(question: Question, *, buttons: bool) -> SlackMessage:
@@ -125,8 +139,9 @@ def question_message(question: Question, *, buttons: bool) -> SlackMessage:
 
 
 def reminder_message(question: Question) -> SlackMessage:
-    """Reminds of a question that is still open."""
-    text = f"“{cut(line(question.story.name), 150)}” still waits for your answer."
+    """Reminds of a question that is still open, or says that it was answered."""
+    waits = "still waits for your answer" if question.is_open else "waits for no answer any more"
+    text = f"“{cut(line(question.story.name), 150)}” {waits}."
     return _message(question, "reminder", text, [_section(text)])
 
 

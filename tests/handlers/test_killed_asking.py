@@ -243,6 +243,19 @@ def test_killed_while_reminding(world: World, slack: SlackStandIn, point: str) -
     assert click(asked, APPROVE, secret="x", at=0)
 
 
+def test_answered_after_a_kill_while_reminding(world: World, slack: SlackStandIn) -> None:
+    made(world)
+    world.run()
+    world.clock.move(4 * 3600)
+    minding(world).run()
+    killed_at(SlackBot, "post", after(SlackBot.post), next_step(world, StepKind.ASK))
+    assert pressed(world, slack, REJECT)() == 200
+    goes_on(world)
+    asked, reminder = below(slack)
+    assert "Rejected by ann" in str(asked.blocks)
+    assert "waits for no answer any more" in str(reminder.blocks)
+
+
 @pytest.mark.parametrize("point", ["before the commit", "after the commit"])
 def test_killed_while_a_question_expires(world: World, slack: SlackStandIn, point: str) -> None:
     made(world)

@@ -38,6 +38,10 @@ h1 { font-size: 18px; margin: 6px 0; overflow-wrap: anywhere } p { margin: 4px 0
 a { color: #1264a3; text-decoration: none } .context { color: #616061; font-size: 12.5px }
 img { max-width: 360px; border-radius: 8px; border: 1px solid #ddd; display: block; margin-top: 8px }
 .thread { border-left: 3px solid #ddd; padding-left: 14px; margin: 12px 0 0 2px }
+.buttons { display: flex; gap: 8px; margin: 8px 0 2px } .button { border: 1px solid #bbb; border-radius: 4px;
+        padding: 4px 12px; font-weight: 700 } .primary { background: #007a5a; border-color: #007a5a; color: #fff }
+.danger { background: #e01e5a; border-color: #e01e5a; color: #fff } .also { color: #616061; font-size: 12.5px }
+h2 { font-size: 15px; color: #616061; border-bottom: 1px solid #ddd; margin: 4px 0 12px; padding-bottom: 4px }
 .file { border: 1px solid #ddd; border-radius: 8px; padding: 9px 12px; width: 330px } .file small { color: #616061 }
 """
 
@@ -51,8 +55,8 @@ def main() -> None:
             tools = ConnectorTools("team", http, folder, lambda: datetime.now(UTC))
             publish(SlackConnector(SlackOptions.model_validate(options), tools), folder)
             page = folder / "page.html"
-            page.write_text(page_of(slack, folder / "files"), encoding="utf-8")
-        shoot(page)
+            page.write_text(page_of(channel_of(slack, folder / "files")), encoding="utf-8")
+        shoot(page, PICTURE, 622)
 
 
 def publish(place: SlackConnector, folder: Path) -> None:
@@ -71,7 +75,12 @@ def publish(place: SlackConnector, folder: Path) -> None:
     )
 
 
-def page_of(slack: SlackStandIn, files: Path) -> str:
+def page_of(body: str) -> str:
+    """A page that shows it as Slack would."""
+    return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}"
+
+
+def channel_of(slack: SlackStandIn, files: Path) -> str:
     """The channel as HTML."""
     names = {file.id: file for file in slack.files}
     images = {path.name.split("-")[0]: path for path in files.glob("*.jpg")}
@@ -81,11 +90,13 @@ def page_of(slack: SlackStandIn, files: Path) -> str:
         replies = "".join(shown(reply) for reply in slack.replies(message))
         below = f'<div class="thread">{replies}</div>' if replies else ""
         who = '<div class="who"><b>storyrelay</b><span class="app">APP</span><small>11:42 AM</small></div>'
+        if message.broadcast:
+            parts.append('<p class="also">also sent to the channel</p>')
         said = f'<div class="body">{who}{"".join(parts)}{below}</div>'
         return f'<div class="message"><div class="face">S</div>{said}</div>'
 
-    body = "".join(shown(message) for message in slack.messages)
-    return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}"
+    # what stands in a thread and in the channel is drawn in its thread
+    return "".join(shown(message) for message in slack.messages if not message.is_reply)
 
 
 def blocks_of(message: Message, images: dict[str, Path]) -> Iterator[str]:
@@ -97,9 +108,17 @@ def blocks_of(message: Message, images: dict[str, Path]) -> Iterator[str]:
             yield f"<p>{text_of(block['text'])}</p>"
         elif block["type"] == "context":
             yield f'<p class="context">{" ".join(map(text_of, block["elements"]))}</p>'
+        elif block["type"] == "actions":
+            yield f'<div class="buttons">{"".join(map(button_of, block["elements"]))}</div>'
         elif block["type"] == "image":
             data = base64.b64encode(images[block["slack_file"]["id"]].read_bytes()).decode()
             yield f'<img src="data:image/jpeg;base64,{data}">'
+
+
+def button_of(element: dict[str, Any]) -> str:
+    """A button."""
+    look, text = html.escape(element.get("style", "")), html.escape(element["text"]["text"])
+    return f'<span class="button {look}">{text}</span>'
 
 
 def text_of(text: dict[str, Any]) -> str:
@@ -115,9 +134,9 @@ def file_of(file: Any) -> str:
     return f'<div class="file"><b>{html.escape(file.title)}</b><br><small>▶ MP4 · {file.name}</small></div>'
 
 
-def shoot(page: Path) -> None:
-    """Has chromium draw the page."""
-    PICTURE.parent.mkdir(exist_ok=True)
+def shoot(page: Path, picture: Path, height: int) -> None:
+    """Has chromium draw the page, of which `height` pixels are seen."""
+    picture.parent.mkdir(exist_ok=True)
     subprocess.run(
         [
             "chromium",
@@ -125,8 +144,8 @@ def shoot(page: Path) -> None:
             "--no-sandbox",
             "--disable-gpu",
             "--hide-scrollbars",
-            "--window-size=704,622",
-            f"--screenshot={PICTURE}",
+            f"--window-size=704,{height}",
+            f"--screenshot={picture}",
             page.as_uri(),
         ],
         check=True,

@@ -107,6 +107,11 @@ def test_people_are_reminded_once_in_the_thread(slack: SlackStandIn) -> None:
     asked, reminder = slack.replies(root)
     assert "still waits" in texts(reminder)
     assert click(asked, APPROVE, secret="x", at=0)
+    for _ in range(2):
+        connector(slack).ask(question(kept, where, told="Approved by ann", version="approved-0"))
+    assert "waits for no answer any more" in texts(reminder), "the channel may show it by itself"
+    assert len(slack.replies(root)) == 2
+    assert [method for method, _ in slack.calls].count("chat.update") == 2
 
 
 def test_asked_anew_it_is_another_message(slack: SlackStandIn) -> None:
