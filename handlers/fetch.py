@@ -13,17 +13,11 @@ from service.domain.schedules import next_poll_delay
 from service.domain.states import Origin, StepKind, StoryState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, Record, StepFailed
 from service.domain.stories import FINISHED_CLAIMS, video_identity
-from service.ledger import lanes, notices, progress_steps, revisions, steps, stories
+from service.ledger import notices, progress_steps, revisions, steps, stories
 from service.ledger.stories import StoryRow
 from service.route_choice import routing_facts
-from service.story_api import (
-    InsufficientCredit,
-    NotFound,
-    Story,
-    StoryApiError,
-    StoryStatus,
-    Unauthorized,
-)
+from service.story_account import reason_of
+from service.story_api import NotFound, Story, StoryApiError, StoryStatus
 from service.wiring import Relay
 
 _ENDED_BY_US = (StoryState.CANCELLED,)
@@ -62,10 +56,9 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
 
 def failure(error: StoryApiError) -> StepFailed:
     """What an error of the Story API means for the step and for its lane."""
-    if isinstance(error, Unauthorized):
-        return StepFailed(str(error), spends=False, opens=Opens(lanes.REFUSED, str(error)))
-    if isinstance(error, InsufficientCredit):
-        return StepFailed(str(error), spends=False, opens=Opens(lanes.NO_CREDIT, str(error)))
+    reason = reason_of(error)
+    if reason is not None:
+        return StepFailed(str(error), spends=False, opens=Opens(reason, str(error)))
     return StepFailed(str(error), retry_after=error.retry_after)
 
 

@@ -16,7 +16,8 @@ from service.domain.notices import NoticeKind, Trouble
 from service.domain.schedules import circuit_should_open, retry_delay
 from service.domain.states import Circuit, Outcome, StepKind, StepState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, LeaseLost, Opens, Released, StepFailed
-from service.ledger import LedgerDown, lanes, notices, steps, stories
+from service.ledger import LedgerDown, lanes, steps, stories, troubles
+from service.ledger.lanes import LaneState
 from service.observability import redact
 from service.wiring import Relay
 
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 LONGEST_DETAIL = 2000
 _UNTOLD = (StepKind.NOTIFY, StepKind.PROGRESS)
-"""Trouble with telling can't be told that way: the log and doctor say it."""
+"""Trouble with telling can't be told that way: the log, the dashboard and doctor say it."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,9 @@ class StepMachine:
                 lanes.hold_until(tx, step.lane, now + timedelta(seconds=wait))
             if state.circuit == Circuit.OPEN:
                 lanes.probe_failed(tx, state, now, settings.circuit_max_probe_seconds)
-            elif failure.opens is not None:
+            if failure.opens is not None and self._is_of_account(step.lane, failure.opens):
+                self.relay.story_account.refused(tx, failure.opens.reason, failure.opens.message, now)
+            if state.circuit == Circuit.CLOSED and failure.opens is not None:
                 self._open(tx, step.lane, failure.opens, settings.pause_probe_seconds, now)
         return state.circuit == Circuit.OPEN
 
@@ -203,31 +206,36 @@ class StepMachine:
         if not lanes.open_circuit(tx, lane, opens, now, first_delay=first_delay, fingerprint=fingerprint):
             return
         log.error("lane.paused", lane=str(lane), reason=opens.reason, message=opens.message)
+        if self._is_of_account(lane, opens):
+            return  # told as what it is, not as a pause as well
         trouble = Trouble(
-            key=f"{NoticeKind.LANE_PAUSED}/{lane}/{now.isoformat()}",
+            key="",
             kind=NoticeKind.LANE_PAUSED,
-            title=f"Paused: {_lane_title(lane)}",
+            title=f"Paused: {lane.words}",
             text=f"{opens.message}\nIt is tried again by itself; `storyrelay doctor` says what is wrong.",
             about=lane.destination or None,
         )
-        if lane.kind not in _UNTOLD:
-            notices.add(tx, trouble, self.relay.configuration.notices, now)
+        told = None if lane.kind in _UNTOLD else self.relay.configuration.notices
+        troubles.begin(tx, trouble, told, now, str(lane))
 
     def _recover(self, lane: Lane) -> None:
         now = self.relay.now()
         with self.relay.ledger.write() as tx:
-            if not lanes.close_circuit(tx, lane, now):
-                return
-            log.info("lane.recovered", lane=str(lane))
-            trouble = Trouble(
-                key=f"{NoticeKind.LANE_RECOVERED}/{lane}/{now.isoformat()}",
-                kind=NoticeKind.LANE_RECOVERED,
-                title=f"Works again: {_lane_title(lane)}",
-                text="What was waiting is being sent.",
-                about=lane.destination or None,
-            )
-            if lane.kind not in _UNTOLD:
-                notices.add(tx, trouble, self.relay.configuration.notices, now)
+            if lane.kind == StepKind.FETCH:
+                self._account_is_well(tx, lanes.read(tx, lane), now)
+            if lanes.close_circuit(tx, lane, now):
+                log.info("lane.recovered", lane=str(lane))
+
+    @staticmethod
+    def _is_of_account(lane: Lane, opens: Opens) -> bool:
+        return lane.kind == StepKind.FETCH and opens.reason in (lanes.REFUSED, lanes.NO_CREDIT)
+
+    def _account_is_well(self, tx: sa.Connection, state: LaneState, now: datetime) -> None:
+        account = self.relay.story_account
+        if state.reason == lanes.NO_CREDIT:  # so looking at stories needed credits, and has them
+            account.paid(tx, now)
+        else:
+            account.answered(tx, now)
 
 
 @contextmanager
@@ -242,11 +250,6 @@ def _followed(step: ClaimedStep) -> Iterator[None]:
         named = {"request_id": request_id} if request_id else {}
         with structlog.contextvars.bound_contextvars(**named):
             yield
-
-
-def _lane_title(lane: Lane) -> str:
-    names = {StepKind.FETCH: "asking the Story API", StepKind.DOWNLOAD: "downloading videos"}
-    return names.get(lane.kind, f"{lane.kind} to {lane.destination}")
 
 
 def _result(answer: Done) -> dict[str, Any]:

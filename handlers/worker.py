@@ -25,6 +25,7 @@ from service.domain.states import StepKind
 from service.job_queue import patient_connection
 from service.ledger import LedgerDown, stories
 from service.processes import SignalInbox, die_with_parent
+from service.scheduler_heartbeat import SchedulerWatch
 from service.settings import Settings
 from service.wiring import Relay, open_relay
 
@@ -89,11 +90,18 @@ class StepWorker(Worker):
         )
         self.grace = settings.stop_grace_seconds
         self.own_pid = os.getpid()
+        self.scheduler_watch = SchedulerWatch(settings.sweep_seconds)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Says that the worker is alive, and signs on anew: a queue that was flushed has forgotten it."""
         super().heartbeat(timeout, pipeline)
         worker_registration.register(self, pipeline)
+
+    def run_maintenance_tasks(self) -> None:
+        """Tends the queue, and sees whether the scheduler lives."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # RQ's own
+        if self.scheduler_watch.is_due():
+            _watch(self.scheduler_watch)
 
     def handle_warm_shutdown_request(self) -> None:
         """Starts the grace of the step that is running."""
@@ -120,6 +128,16 @@ def _report_killed(job: Job, pid: int, status: int, _usage: Any) -> None:
     # nothing in the killed process can tell: no exception, no Sentry, only its parent sees it
     step = job.args[0] if job.args else None
     log.error("step.horse_killed", step=step, pid=pid, status=status, story=_story_of(step))
+
+
+def _watch(scheduler: SchedulerWatch) -> None:
+    relay = process_relay()
+    try:
+        scheduler.look(relay)
+    except LedgerDown as error:
+        log.warning("ledger.down", error=type(error).__name__)
+    finally:
+        relay.ledger.close()  # its connection is not kept over the next fork
 
 
 def _story_of(step: int | None) -> str | None:

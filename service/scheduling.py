@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 import sentry_sdk
 import structlog
 
+from service import scheduler_heartbeat
 from service.bulk_replaying import BulkReplaying
-from service.domain.notices import NoticeKind, Trouble
-from service.ledger import LedgerDown, lanes, metrics, notices, reports, stories
+from service.lane_watching import LaneWatch
+from service.ledger import LedgerDown, metrics, reports
 from service.outbound_http import OutboundError, Request
 from service.question_minding import QuestionMinding
 from service.reconciliation import Reconciliation
@@ -21,9 +22,6 @@ from service.wiring import Relay
 
 log = structlog.get_logger()
 
-HEARTBEAT = "scheduler"
-HEARTBEAT_SECONDS = 5.0
-MISSED_WINDOW = timedelta(hours=24)
 CLEAR_PAUSE = timedelta(hours=1)
 PRUNE_SECONDS = 0.5
 """Of one pass, for pruning: sweeps, polls and heartbeats wait meanwhile."""
@@ -32,12 +30,9 @@ STORE_REFUSED = "store-refused"
 STORE_PAUSE = timedelta(minutes=5)
 """How long a store that failed to delete files is left alone."""
 
-MISSED_PAUSE = timedelta(minutes=5)
 PING_PAUSE = timedelta(minutes=1)
 PING_TIMEOUT = 5.0
 FOLDS_A_PASS = 20
-MISSED_LEAST = 10
-"""Missed webhooks become a notice only among at least so many finished stories."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +74,7 @@ class Scheduler:
             _goes_well(self._ping, now)
 
     def _beat(self, now: datetime) -> None:
-        with self.relay.ledger.write() as tx:
-            reports.beat(tx, HEARTBEAT, now)
+        scheduler_heartbeat.beat(self.relay, now)
 
     def _reconcile(self, _now: datetime) -> None:
         relay = self.relay
@@ -171,51 +165,11 @@ class Scheduler:
             with self.relay.ledger.write() as tx:
                 reports.beat(tx, STORE_REFUSED, now)
 
-    def _watch_lanes(self, now: datetime) -> None:
-        settings = self.relay.settings
-        with self.relay.ledger.write() as tx:
-            states = lanes.all_lanes(tx)
-            fingerprints = {state.lane: self.relay.fingerprint(state.lane) for state in states}
-            for lane in lanes.close_changed(tx, fingerprints, now):
-                log.info("lane.resumed", lane=str(lane), why="its settings changed")
-            for state in lanes.expired(states, now, settings.circuit_off_seconds):
-                if not lanes.switch_off(tx, state.lane):
-                    continue
-                name = state.lane.destination
-                log.error("lane.off", lane=str(state.lane))
-                trouble = Trouble(
-                    key=f"{NoticeKind.LANE_OFF}/{state.lane}/{state.opened_at}",
-                    kind=NoticeKind.LANE_OFF,
-                    title=f"Switched off: {name}",
-                    text=f"{state.message or ''}\nMend it, then: storyrelay send-test {name}",
-                    about=name,
-                )
-                notices.add(tx, trouble, self.relay.configuration.notices, now)
+    def _watch_lanes(self, _now: datetime) -> None:
+        LaneWatch(self.relay).look()
 
-    def _watch_webhooks(self, now: datetime) -> None:
-        share = self.relay.settings.missed_webhook_share
-        with self.relay.ledger.write() as tx:
-            last = reports.last_beat(tx, "watch-webhooks")
-            if last is not None and now - last < MISSED_PAUSE:
-                return
-            reports.beat(tx, "watch-webhooks", now)
-        with self.relay.ledger.read() as tx:  # counted beside SQLite's one writer, for whom webhooks wait
-            finished, missed = stories.missed_webhooks(tx, now - MISSED_WINDOW)
-        if finished < MISSED_LEAST or missed <= share * finished:
-            return
-        text = (
-            f"No webhook came for {missed} of the {finished} submissions that finished within a day. "
-            f"Is {self.relay.settings.public_url} reachable from outside?"
-        )
-        trouble = Trouble(
-            key=f"{NoticeKind.WEBHOOKS_MISSED}/{now.date()}",
-            kind=NoticeKind.WEBHOOKS_MISSED,
-            title="Webhooks do not arrive",
-            text=text,
-        )
-        with self.relay.ledger.write() as tx:
-            if notices.add(tx, trouble, self.relay.configuration.notices, now):
-                log.error("webhooks.missed", finished=finished, missed=missed)
+    def _watch_webhooks(self, _now: datetime) -> None:
+        TroubleWatch(self.relay).webhooks()
 
 
 def _goes_well(part: Callable[[datetime], None], now: datetime) -> bool:
@@ -233,8 +187,3 @@ def _goes_well(part: Callable[[datetime], None], now: datetime) -> bool:
         )  # also goes to Sentry
         return False
     return True
-
-
-def is_alive(at: datetime | None, now: datetime, sweep_seconds: float) -> bool:
-    """Whether a heartbeat of that time says that the scheduler runs."""
-    return at is not None and (now - at).total_seconds() < 3 * sweep_seconds + HEARTBEAT_SECONDS

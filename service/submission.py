@@ -29,6 +29,7 @@ from service.ledger.collisions import whoever_was_first
 from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
 from service.settings import Settings
+from service.story_account import StoryAccount, reason_of
 from service.story_api import InvalidRequest, Story, StoryApi, StoryApiError, VideoRequest, estimate
 from service.webhook_url import WebhookUrls
 
@@ -99,6 +100,7 @@ class Submission:
 
     `beside` writes what must stand or fall with a new submission's row, in its transaction (a ledger connection, the
     story's key); what it raises undoes the row, and nothing is sent.
+    `account` hears whether the Story API takes our key and has credits.
     `watched`: somebody sees how stories get on, so that the first look at each comes at once.
     """
 
@@ -109,6 +111,7 @@ class Submission:
     now: Callable[[], datetime]
     beside: Callable[[Any, int], None] | None = None
     watched: bool = False
+    account: StoryAccount | None = None
 
     def submit(
         self,
@@ -169,7 +172,7 @@ class Submission:
             raise
         except StoryApiError as error:
             state = StoryState.UNCONFIRMED if error.sent else StoryState.CANCELLED
-            row = self._record_failure(key, state, str(error))
+            row = self._record_failure(key, state, str(error), refused=error)
             if not error.sent:
                 raise
             log.warning("submission.unconfirmed", submission=row.submission_id, error=str(error))
@@ -232,6 +235,8 @@ class Submission:
         now = self.now()
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
+            if self.account is not None:
+                self.account.paid(tx, now)
             known = stories.find(tx, story.id)
             if known is not None and known.id != key:
                 return self._join(tx, row, known, now)
@@ -260,7 +265,9 @@ class Submission:
         fetch_steps.ask(tx, known.id, now, now)
         return stories.lock(tx, known.id)
 
-    def _record_failure(self, key: int, state: StoryState, message: str) -> StoryRow:
+    def _record_failure(
+        self, key: int, state: StoryState, message: str, refused: StoryApiError | None = None
+    ) -> StoryRow:
         now = self.now()
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
@@ -268,6 +275,9 @@ class Submission:
                 submit_keys.refuse(tx, key, message[:LONGEST_MESSAGE])
             if row.state == StoryState.SUBMITTING:  # else a webhook came already, which knows better
                 stories.change(tx, key, now, state=state, message=message[:LONGEST_MESSAGE])
+            # a key that this process lacks says nothing of that of the others: whoever submits sees it
+            if self.account is not None and refused is not None and refused.status is not None:
+                self.account.refused(tx, reason_of(refused), str(refused), now)
             return stories.lock(tx, key)
 
     def _first_poll(self, row: StoryRow, now: datetime) -> datetime:

@@ -28,6 +28,7 @@ from service.problems import Problem
 from service.pruning import Pruning
 from service.settings import Settings, SettingsError, load_settings
 from service.setup_url import SetupUrls
+from service.story_account import StoryAccount
 from service.story_actions import StoryActions
 from service.story_api import StoryApi
 from service.submission import Submission
@@ -96,7 +97,13 @@ class Relay:
             self.now,
             beside,
             watched=self.shows_any_progress,
+            account=self.story_account,
         )
+
+    @property
+    def story_account(self) -> StoryAccount:
+        """Hears how the Story API takes our key and our credits."""
+        return StoryAccount(self.configuration)
 
     @property
     def pruning(self) -> Pruning:

@@ -23,7 +23,7 @@ from service.job_queue import QueueDown
 from service.ledger import LedgerDown, lanes, reports
 from service.ledger.lanes import LaneState
 from service.redaction import redact
-from service.scheduling import HEARTBEAT, is_alive
+from service.scheduler_heartbeat import HEARTBEAT, is_alive
 from service.settings import Settings
 from service.video_store import BadLocation, StoreError
 from service.wiring import Relay

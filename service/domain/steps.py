@@ -18,6 +18,21 @@ class Lane:
     def __str__(self) -> str:
         return f"{self.kind}/{self.destination}" if self.destination else str(self.kind)
 
+    @property
+    def words(self) -> str:
+        """The lane as people are told of it."""
+        return _LANES[self.kind].format(self.destination)
+
+
+_LANES = {
+    StepKind.FETCH: "asking the Story API",
+    StepKind.DOWNLOAD: "downloading videos",
+    StepKind.DELIVER: "deliveries to {}",
+    StepKind.NOTIFY: "notices to {}",
+    StepKind.PROGRESS: "progress at {}",
+    StepKind.ASK: "questions to {}",
+}
+
 
 @dataclass(frozen=True)
 class ClaimedStep:

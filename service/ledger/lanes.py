@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from service.domain.states import Circuit, StepKind, StepState
 from service.domain.steps import Lane, Opens
+from service.ledger import troubles
 from service.ledger.engine import insert
 from service.ledger.tables import is_busy, lanes, steps
 
@@ -108,8 +109,7 @@ def switch_off(tx: sa.Connection, lane: Lane) -> bool:
 def close_circuit(tx: sa.Connection, lane: Lane, now: datetime) -> bool:
     """Lets everything pass again; False when it was closed already, or when a person has paused it."""
     by_itself = lanes.c.circuit != Circuit.CLOSED, lanes.c.reason.is_distinct_from(PAUSED)
-    changed = tx.execute(sa.update(lanes).where(*_is(lane), *by_itself).values(**_closed(now)))
-    return changed.rowcount == 1
+    return _close(tx, lane, now, *by_itself)
 
 
 def pause(tx: sa.Connection, lane: Lane, who: str, now: datetime) -> bool:
@@ -122,6 +122,7 @@ def pause(tx: sa.Connection, lane: Lane, who: str, now: datetime) -> bool:
     values = {"circuit": Circuit.OFF, "reason": PAUSED, "message": f"paused by {who}", "opened_at": now}
     none = dict.fromkeys(("probe_at", "probe_delay", "fingerprint"))
     tx.execute(sa.update(lanes).where(*_is(lane)).values(**values, **none))
+    troubles.end_of_lane(tx, lane, now, paused_by=f"paused by {who}")
     in_lane = steps.c.kind == lane.kind, steps.c.destination == lane.destination
     # those that somebody holds are being claimed: their worker sees the pause itself
     queued = sa.select(steps.c.id).where(*in_lane, is_busy, steps.c.state == StepState.QUEUED)
@@ -132,10 +133,7 @@ def pause(tx: sa.Connection, lane: Lane, who: str, now: datetime) -> bool:
 
 def resume(tx: sa.Connection, lane: Lane, now: datetime) -> bool:
     """Lets a lane that is paused, off or open pass again because a person says so; False when it was closed."""
-    changed = tx.execute(
-        sa.update(lanes).where(*_is(lane), lanes.c.circuit != Circuit.CLOSED).values(**_closed(now))
-    )
-    return changed.rowcount == 1
+    return _close(tx, lane, now, lanes.c.circuit != Circuit.CLOSED)
 
 
 def read(tx: sa.Connection, lane: Lane) -> LaneState:
@@ -182,6 +180,14 @@ def expired(states: Sequence[LaneState], now: datetime, off_after: float) -> lis
         and state.probe_at is not None
         and state.probe_at > now  # a probe failed lately; a lane that nobody needed was not asked
     ]
+
+
+def _close(tx: sa.Connection, lane: Lane, now: datetime, *where: sa.ColumnElement[bool]) -> bool:
+    changed = tx.execute(sa.update(lanes).where(*_is(lane), *where).values(**_closed(now)))
+    if changed.rowcount != 1:
+        return False
+    troubles.end_of_lane(tx, lane, now)
+    return True
 
 
 def _is(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:

@@ -88,9 +88,13 @@ def due_lanes(tx: sa.Connection, now: datetime) -> list[Lane]:
 
 
 def oldest_due(tx: sa.Connection, now: datetime) -> datetime | None:
-    """Since when the oldest step is due that may be worked on; those of paused lanes wait for good reason."""
+    """Since when the oldest step is due that may be worked on.
+
+    Those of paused lanes wait for good reason, and those of lanes whose place asked for a pause.
+    """
+    waits = sa.or_(lanes.c.circuit != "closed", lanes.c.not_before > now)
     paused = sa.exists().where(
-        lanes.c.kind == steps.c.kind, lanes.c.destination == steps.c.destination, lanes.c.circuit != "closed"
+        lanes.c.kind == steps.c.kind, lanes.c.destination == steps.c.destination, waits
     )
     query = sa.select(steps.c.next_at).where(is_pending, steps.c.next_at <= now, ~paused)
     oldest: datetime | None = tx.execute(query.order_by(steps.c.next_at).limit(1)).scalar_one_or_none()

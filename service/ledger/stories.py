@@ -369,6 +369,20 @@ def missed_webhooks(tx: sa.Connection, since: datetime) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def missed_of_newest(tx: sa.Connection, since: datetime, count: int) -> tuple[int, int]:
+    """The same of the newest `count` submissions that finished since then."""
+    ours = stories.c.finished_at > since, stories.c.origin == Origin.SUBMITTED
+    newest = sa.select(stories.c.webhook_at).where(*ours).order_by(stories.c.finished_at.desc()).limit(count)
+    found = tx.execute(newest).scalars().all()
+    return len(found), sum(at is None for at in found)
+
+
+def credits_used(tx: sa.Connection, since: datetime) -> float:
+    """What the Story API charged for the stories that came into the ledger since then, as far as it said so."""
+    query = sa.select(sa.func.sum(stories.c.used_credits)).where(stories.c.created_at >= since)
+    return tx.execute(query).scalar_one() or 0.0
+
+
 def unfinished(tx: sa.Connection) -> int:
     """How many stories still need something to happen."""
     query = sa.select(sa.func.count()).select_from(stories).where(stories.c.state.in_(UNFINISHED_STORIES))

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.spoken_time import lasted
 from service.domain.states import StepKind, StepState
+from service.domain.steps import Lane
 from service.ledger import notices
 from service.ledger.engine import insert
 from service.ledger.tables import notices as notice_table
@@ -30,12 +31,28 @@ class TroubleRow:
     resolved_at: datetime | None
 
 
+_OF_LANES = (NoticeKind.LANE_PAUSED, NoticeKind.LANE_OFF)
+
+_AFTERWARDS = {
+    NoticeKind.KEY_REFUSED: "Stories are asked for and looked at again.",
+    NoticeKind.CREDITS_REFUSED: "Stories are made again.",
+    NoticeKind.SCHEDULER_SILENT: "What waited is being done.",
+}
+
+
 def begin(
-    tx: sa.Connection, trouble: Trouble, destinations: Sequence[str], now: datetime, about: str = ""
+    tx: sa.Connection,
+    trouble: Trouble,
+    destinations: Sequence[str] | None,
+    now: datetime,
+    about: str = "",
+    *,
+    since: datetime | None = None,
 ) -> bool:
     """Opens the trouble and has people told of it; False while one of its kind `about` the same is open.
 
-    The trouble's `key` is completed with the time, so that the same may come again.
+    Its notice's key is made here, so that the same may come again. `destinations` None: it is listed, and nobody is
+    told. `since`: when it began, where that was before `now`.
     """
     key = tx.execute(
         insert(tx, troubles)
@@ -44,13 +61,15 @@ def begin(
             about=about,
             title=trouble.title[:200],
             text=trouble.text[:4000],
-            opened_at=now,
+            opened_at=since or now,
         )
         .on_conflict_do_nothing()
         .returning(troubles.c.id)
     ).scalar_one_or_none()
     if key is None:
         return False
+    if destinations is None:
+        return True
     told_as = f"{trouble.kind}/{about}/trouble-{key}"
     notices.add(
         tx,
@@ -63,36 +82,53 @@ def begin(
     return True
 
 
-def end(tx: sa.Connection, kind: NoticeKind, now: datetime, about: str = "") -> bool:
+def end(
+    tx: sa.Connection, kind: NoticeKind, now: datetime, about: str = "", *, quietly: bool = False
+) -> bool:
     """Closes the trouble if it is open, and has those told who heard of it, with how long it lasted.
 
-    Who was not told yet is not told any more: neither that it began nor that it is over.
+    Who was not told yet is not told any more: neither that it began nor that it is over. `quietly`: nobody is told
+    that it is over, because a worse one takes its place.
     """
-    row = tx.execute(
-        sa.update(troubles)
-        .where(troubles.c.kind == kind, troubles.c.about == about, troubles.c.resolved_at.is_(None))
-        .values(resolved_at=now)
-        .returning(troubles)
-    ).one_or_none()
+    row = _close(tx, [kind], now, about)
     if row is None:
         return False
-    knowing = _knowing(tx, row.notice, now) if row.notice is not None else []
-    if knowing:
-        text = f"It lasted {lasted((now - row.opened_at).total_seconds())}."
-        over = Trouble(
-            key=f"{NoticeKind.RESOLVED}/trouble-{row.id}",
-            kind=NoticeKind.RESOLVED,
-            title=f"Over: {row.title}",
-            text=text,
-        )
-        notices.add(tx, over, knowing, now)
+    knowing = _knowing(tx, row.notice, now)
+    if not quietly:
+        title = f"Over: {row.title}"
+        _tell_over(tx, row, knowing, NoticeKind.RESOLVED, title, _AFTERWARDS.get(kind, ""), now)
     return True
 
 
-def is_open(tx: sa.Connection, kind: NoticeKind, about: str = "") -> bool:
-    """Whether such a trouble lasts."""
+def end_of_lane(tx: sa.Connection, lane: Lane, now: datetime, paused_by: str | None = None) -> bool:
+    """Closes the lane's trouble because it passes again, or because a person took it in hand (`paused_by`)."""
+    row = _close(tx, _OF_LANES, now, str(lane))
+    if row is None:
+        return False
+    knowing = _knowing(tx, row.notice, now)
+    if paused_by is None:
+        after = "What was waiting is being sent." if lane.destination else "What was waiting is being done."
+        _tell_over(tx, row, knowing, NoticeKind.LANE_RECOVERED, f"Works again: {lane.words}", after, now)
+    else:
+        title = f"In hand: {lane.words}"
+        after = f"{paused_by[:1].upper()}{paused_by[1:]}: nothing is sent there until somebody resumes it."
+        _tell_over(tx, row, knowing, NoticeKind.RESOLVED, title, after, now)
+    return True
+
+
+def last_end(tx: sa.Connection, kind: NoticeKind) -> datetime | None:
+    """When the last trouble of this kind was over."""
+    ended: datetime | None = tx.execute(
+        sa.select(sa.func.max(troubles.c.resolved_at)).where(troubles.c.kind == kind)
+    ).scalar_one()
+    return ended
+
+
+def opened_at(tx: sa.Connection, kind: NoticeKind, about: str = "") -> datetime | None:
+    """Since when such a trouble lasts; None where there is none."""
     lasting = troubles.c.kind == kind, troubles.c.about == about, troubles.c.resolved_at.is_(None)
-    return bool(tx.execute(sa.select(sa.exists().where(*lasting))).scalar_one())
+    at: datetime | None = tx.execute(sa.select(troubles.c.opened_at).where(*lasting)).scalar_one_or_none()
+    return at
 
 
 def open_ones(tx: sa.Connection) -> list[TroubleRow]:
@@ -101,7 +137,53 @@ def open_ones(tx: sa.Connection) -> list[TroubleRow]:
     return [_trouble(row) for row in tx.execute(query)]
 
 
-def _knowing(tx: sa.Connection, notice: int, now: datetime) -> list[str]:
+def listed(
+    tx: sa.Connection, limit: int, before: int | None = None, *, only_open: bool = True
+) -> list[TroubleRow]:
+    """The newest first, older than the key `before`; those that last, or all."""
+    query = sa.select(troubles).order_by(troubles.c.id.desc()).limit(limit)
+    if only_open:
+        query = query.where(troubles.c.resolved_at.is_(None))
+    if before is not None:
+        query = query.where(troubles.c.id < before)
+    return [_trouble(row) for row in tx.execute(query)]
+
+
+def count_open(tx: sa.Connection) -> dict[str, int]:
+    """How many troubles of each kind last; kinds without any are absent."""
+    query = sa.select(troubles.c.kind, sa.func.count()).where(troubles.c.resolved_at.is_(None))
+    return dict(tx.execute(query.group_by(troubles.c.kind)).tuples().all())
+
+
+def of_notices(tx: sa.Connection, keys: Sequence[int]) -> dict[int, TroubleRow]:
+    """The troubles whose beginning these notices told, by the notice's key."""
+    query = sa.select(troubles).where(troubles.c.notice.in_(keys))
+    return {row.notice: _trouble(row) for row in tx.execute(query)}
+
+
+def _close(tx: sa.Connection, kinds: Sequence[NoticeKind], now: datetime, about: str) -> Any:
+    rows = tx.execute(
+        sa.update(troubles)
+        .where(troubles.c.kind.in_(kinds), troubles.c.about == about, troubles.c.resolved_at.is_(None))
+        .values(resolved_at=now)
+        .returning(troubles)
+    ).all()
+    return rows[-1] if rows else None
+
+
+def _tell_over(
+    tx: sa.Connection, row: Any, knowing: list[str], kind: NoticeKind, title: str, after: str, now: datetime
+) -> None:
+    if not knowing:
+        return
+    text = f"It lasted {lasted((now - row.opened_at).total_seconds())}. {after}".rstrip()
+    notices.add(tx, Trouble(f"{kind}/trouble-{row.id}", kind, title, text), knowing, now)
+
+
+def _knowing(tx: sa.Connection, notice: int | None, now: datetime) -> list[str]:
+    """Who heard of it; those who did not are not told any more."""
+    if notice is None:
+        return []
     told = (steps.c.kind == StepKind.NOTIFY, steps.c.notice == notice)
     tx.execute(
         sa.update(steps)

@@ -127,6 +127,16 @@ class Settings(BaseSettings):
         3600, description="Age at which a submission that got no answer becomes a notice."
     )
     queue_old_seconds: Seconds = Field(900, description="Work that is due for so long becomes a notice.")
+    least_free_bytes: Size = Field(
+        2**30,
+        description="Room that the folders of an SQLite ledger and of `var/` need; less becomes a notice.",
+    )
+    credits_budget: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None, description="Credits that you mean to spend in a calendar month (UTC); unset: not watched."
+    )
+    credits_notice_share: Annotated[Share, Field(gt=0)] = Field(
+        0.8, description="Share of these that becomes a notice, before all of them do."
+    )
     missed_webhook_share: Share = Field(0.5, description="Share of missed webhooks that becomes a notice.")
 
     keep_bodies_days: Keep = Field(30, description="Days that webhooks' bodies are kept; `off`: for ever.")

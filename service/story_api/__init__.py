@@ -1,7 +1,7 @@
 """The Story API (V2, and V1 where it still shows): typed requests, stories, errors and prices."""
 
 from service.story_api.client import StoryApi
-from service.story_api.credits import RATES, Estimate, Rate, estimate
+from service.story_api.credits import CREDITS_PER_DOLLAR, RATES, Estimate, Rate, estimate
 from service.story_api.errors import (
     BadAnswer,
     FieldDetail,
@@ -32,6 +32,7 @@ from service.story_api.schema import (
 from service.story_api.story import Story, StoryStatus, parse_story
 
 __all__ = [
+    "CREDITS_PER_DOLLAR",
     "KINDS",
     "RATES",
     "AnyVideoRequest",

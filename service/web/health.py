@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from service.domain.states import StepKind
 from service.job_queue import QueueDown
 from service.ledger import LedgerDown, reports
-from service.scheduling import HEARTBEAT, is_alive
+from service.scheduler_heartbeat import HEARTBEAT, is_alive
 from service.wiring import Relay
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from service import VERSION
 from service.job_queue import QueueDown
 from service.ledger import lanes, metrics
 from service.ledger.metrics import Series
-from service.scheduling import HEARTBEAT
+from service.scheduler_heartbeat import HEARTBEAT
 from service.settings import Settings
 from service.web.metric_families import (
     CIRCUITS,

@@ -11,7 +11,7 @@ from handlers.worker import HANDLERS
 from service.domain.states import Circuit, StepKind, StoryState
 from service.domain.steps import Lane
 from service.emulator import EmulatorServer
-from service.ledger import lanes, notices, reports, steps, stories
+from service.ledger import lanes, notices, reports, steps, stories, troubles
 from service.ledger.tables import steps as steps_table
 
 Ask = Callable[..., str]
@@ -165,7 +165,7 @@ def test_a_refused_key_pauses_the_asking_spends_nothing_and_recovers(
     state = circuit(world, FETCH)
     assert (state.circuit, state.reason) == (Circuit.OPEN, "refused")
     assert world.steps(story_id)["fetch"].attempts == 0
-    assert told(world) == ["lane_paused"]
+    assert told(world) == ["key_refused"], "told as what it is, not as a pause as well"
     world.run_for(890, step=10)
     assert len(outcomes(world, story_id, "fetch")) == 1, "one probe a quarter of an hour"
     world.run_for(20, step=10)
@@ -176,8 +176,12 @@ def test_a_refused_key_pauses_the_asking_spends_nothing_and_recovers(
         changed = lanes.close_changed(tx, {FETCH: mended.relay.fingerprint(FETCH) or ""}, mended.clock())
     assert changed == [FETCH]
     mended.clock.time = world.clock.time
+    with mended.relay.ledger.read() as tx:
+        assert [each.kind for each in troubles.open_ones(tx)] == ["key_refused"], "until a call is answered"
     mended.run()
     assert mended.story(story_id).state == StoryState.SETTLED
+    with mended.relay.ledger.read() as tx:
+        assert troubles.open_ones(tx) == []
 
 
 def test_trouble_of_the_api_backs_off_and_honours_retry_after(

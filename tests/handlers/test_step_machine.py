@@ -13,7 +13,7 @@ from handlers.attempt import Attempt, EarlyStop
 from handlers.step_machine import Handler, StepMachine
 from service.domain.states import Circuit, StepKind, StepState
 from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, StepFailed
-from service.ledger import lanes, notices, steps
+from service.ledger import lanes, notices, steps, troubles
 from service.ledger.tables import steps as table
 from service.outbound_http import HttpClient, Request
 from service.wiring import Relay
@@ -135,10 +135,27 @@ def test_a_refused_login_pauses_the_lane_tells_the_others_and_spends_nothing(wor
         assert [notice.kind for notice in notices.recent(tx, 9)] == ["lane_paused"]
         told = tx.execute(sa.select(table.c.destination).where(table.c.kind == "notify")).scalars().all()
     assert told == ["other"], "a destination is not told of its own trouble"
+    with world.relay.ledger.write() as tx:
+        tx.execute(sa.update(table).where(table.c.kind == "notify").values(state="done", next_at=None))
+    world.clock.move(300)
     run(world, step, works)
     with world.relay.ledger.write() as tx:
         assert lanes.lock(tx, SINK).circuit == Circuit.CLOSED
-        assert [notice.kind for notice in notices.recent(tx, 9)] == ["lane_recovered", "lane_paused"]
+        recovered, paused = notices.recent(tx, 9)
+        assert (recovered.kind, paused.kind) == ("lane_recovered", "lane_paused")
+        assert recovered.text == "It lasted 5 minutes. What was waiting is being sent."
+        assert troubles.open_ones(tx) == []
+
+
+def test_who_never_heard_of_a_pause_is_not_told_of_its_end(world: World) -> None:
+    (step,) = add(world)
+    world.queue.down = True
+    run(world, step, fails(spends=False, opens=Opens(lanes.REFUSED, "token revoked")))
+    run(world, step, works)
+    with world.relay.ledger.write() as tx:
+        assert [notice.kind for notice in notices.recent(tx, 9)] == ["lane_paused"]
+        told = tx.execute(sa.select(table.c.state).where(table.c.kind == "notify")).scalars().all()
+    assert told == ["cancelled"]
 
 
 def test_a_place_that_is_down_opens_the_circuit_and_spends_no_more_attempts(world: World) -> None:

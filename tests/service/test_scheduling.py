@@ -9,13 +9,16 @@ import structlog
 from machine import free_port
 from relayed import World, make_world
 
+from handlers.step_machine import StepMachine
+from handlers.worker import HANDLERS
 from service.domain.states import Circuit, NoticedBy, Origin, StepKind, StoryState
 from service.domain.steps import Lane, Opens
-from service.ledger import Ledger, lanes, notices, reports, steps, stories
+from service.ledger import Ledger, lanes, notices, reports, steps, stories, troubles
 from service.ledger.lanes import LaneState
 from service.ledger.stories import NewStory
 from service.ledger.tables import steps as table
-from service.scheduling import Scheduler, is_alive
+from service.scheduler_heartbeat import is_alive
+from service.scheduling import Scheduler
 
 TOML = """
 [destinations.team]
@@ -90,6 +93,11 @@ def told(world: World) -> list[tuple[str, str]]:
         return [(notice.kind, notice.title) for notice in reversed(notices.recent(tx, 50))]
 
 
+def tell_all(world: World) -> None:
+    with world.relay.ledger.write() as tx:
+        tx.execute(sa.update(table).where(table.c.kind == "notify").values(state="done", next_at=None))
+
+
 def finish(
     world: World, count: int, *, missed: int, origin: Origin = Origin.SUBMITTED, prefix: str = "story"
 ) -> None:
@@ -146,6 +154,42 @@ def test_a_destination_that_is_down_for_a_day_is_switched_off_with_one_notice(ei
     assert either.steps("story-1")["deliver/team"].state == "pending", "nothing is tried any more"
 
 
+def test_switched_off_takes_the_place_of_paused_and_its_end_is_told_once(either: World) -> None:
+    run = StepMachine(either.relay, HANDLERS)
+    began = either.clock()
+    with either.relay.ledger.write() as tx:
+        run._open(tx, TEAM, Opens("failing", "it said no"), 30, began)
+    tell_all(either)
+    either.clock.move(DAY + 1)
+    probe_fails(either, TEAM)
+    once(either)
+    with either.relay.ledger.read() as tx:
+        (lasting,) = troubles.open_ones(tx)
+    assert (lasting.kind, lasting.about, lasting.opened_at) == ("lane_off", "deliver/team", began)
+    tell_all(either)
+    with either.relay.ledger.write() as tx:
+        assert lanes.close_circuit(tx, TEAM, either.clock())
+    assert told(either) == [
+        ("lane_paused", "Paused: deliveries to team"),
+        ("lane_off", "Switched off: team"),
+        ("lane_recovered", "Works again: deliveries to team"),
+    ]
+    with either.relay.ledger.read() as tx:
+        assert notices.recent(tx, 1)[0].text.startswith("It lasted 1 day.")
+
+
+def test_what_a_person_takes_in_hand_troubles_no_more(either: World) -> None:
+    with either.relay.ledger.write() as tx:
+        StepMachine(either.relay, HANDLERS)._open(tx, TEAM, Opens("failing", "no"), 30, either.clock())
+    tell_all(either)
+    with either.relay.ledger.write() as tx:
+        lanes.pause(tx, TEAM, "ada", either.clock())
+        assert troubles.open_ones(tx) == []
+        (said, _) = notices.recent(tx, 5)
+    assert (said.kind, said.title) == ("resolved", "In hand: deliveries to team")
+    assert said.text.endswith("Paused by ada: nothing is sent there until somebody resumes it.")
+
+
 @pytest.mark.parametrize("lane", [FETCH, DOWNLOAD])
 def test_only_destinations_are_switched_off(world: World, lane: Lane) -> None:
     pause(world, lane)
@@ -194,7 +238,7 @@ def test_a_destination_that_is_configured_no_more_is_not_waited_for(make: MakeWo
     assert state(without, TEAM).circuit == Circuit.CLOSED, "its steps come to their end, which says why"
 
 
-def test_missed_webhooks_become_a_notice_once_a_day(either: World) -> None:
+def test_missed_webhooks_are_told_once_while_it_lasts(either: World) -> None:
     finish(either, 10, missed=6)
     for _ in range(5):
         once(either)
@@ -207,7 +251,29 @@ def test_missed_webhooks_become_a_notice_once_a_day(either: World) -> None:
     either.clock.move(DAY)
     finish(either, 10, missed=10, prefix="next-day")
     once(either)
-    assert len(told(either)) == 2
+    assert len(told(either)) == 1
+
+
+def test_webhooks_that_arrive_again_are_told_when_enough_of_them_did(either: World) -> None:
+    finish(either, 10, missed=10)
+    once(either)
+    tell_all(either)
+    for count, missed in ((9, 0), (10, 3)):
+        either.clock.move(400)
+        finish(either, count, missed=missed, prefix=f"then-{count}")
+        once(either)
+        assert len(told(either)) == 1, "too few, or too many of them still missed"
+    either.clock.move(400)
+    finish(either, 10, missed=2, prefix="well")
+    once(either)
+    assert told(either)[1:] == [("resolved", "Over: Webhooks do not arrive")]
+    either.clock.move(400)
+    once(either)
+    assert len(told(either)) == 2, "what was missed before counts no more"
+    finish(either, 10, missed=10, prefix="again")
+    either.clock.move(400)
+    once(either)
+    assert [kind for kind, _ in told(either)][2:] == ["webhooks_missed"]
 
 
 @pytest.mark.parametrize(("count", "missed"), [(9, 9), (10, 5), (100, 50), (0, 0)])

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from machine import free_port
+from pydantic import SecretStr
 from relayed import KEY, World, make_world
 from scripted_api import ScriptedApi, scripted_api
 
@@ -16,7 +17,7 @@ from service import intake
 from service.domain.people import SHELL
 from service.domain.states import Origin, StoryState, Verdict
 from service.intake import Delivery
-from service.ledger import Ledger, LedgerDown, reports, stories
+from service.ledger import Ledger, LedgerDown, notices, reports, stories, troubles
 from service.ledger.stories import NewStory, StoryRow
 from service.ledger.tables import stories as table
 from service.outbound_http import HttpClient
@@ -456,3 +457,38 @@ def test_who_interrupts_a_submission_is_told_what_the_ledger_has(
     assert (row.state, told.value.state, told.value.submission_id) == (state, state, row.submission_id)
     assert f"storyrelay show {row.submission_id}" in str(told.value)
     assert "Ctrl-C" in (row.message or "")
+
+
+def refuse(world: World, api: ScriptedApi, status: int, code: str) -> list[str]:
+    """Submits, and is refused; returns what troubles then."""
+    api.answer = lambda _body: (status, {"code": code, "message": "no"})
+    with pytest.raises(StoryApiError):
+        world.relay.submission().submit(FOX)
+    return lasting(world)
+
+
+def lasting(world: World) -> list[str]:
+    with world.relay.ledger.read() as tx:
+        return [each.kind for each in troubles.open_ones(tx)]
+
+
+def test_a_refused_key_and_used_up_credits_trouble_until_a_story_is_accepted(
+    world: World, api: ScriptedApi
+) -> None:
+    assert refuse(world, api, 401, "UNAUTHORIZED") == ["key_refused"]
+    assert refuse(world, api, 402, "INSUFFICIENT_CREDIT") == ["key_refused", "credits_refused"]
+    assert refuse(world, api, 402, "INSUFFICIENT_CREDIT") == ["key_refused", "credits_refused"]
+    assert refuse(world, api, 422, "") == ["key_refused", "credits_refused"]
+    with world.relay.ledger.read() as tx:
+        assert len(notices.recent(tx, 9)) == 2
+        assert "a-key-of-the-tests" not in str(notices.recent(tx, 9))
+    api.answer = lambda _body: (200, STORY)
+    world.relay.submission().submit(FOX)
+    assert lasting(world) == []
+
+
+def test_a_process_without_a_key_alarms_nobody(world: World) -> None:
+    keyless = world.relay.settings.model_copy(update={"story_api_key": SecretStr("")})
+    with pytest.raises(Unauthorized):
+        dataclasses.replace(world.relay, settings=keyless).submission().submit(FOX)
+    assert lasting(world) == []

@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import Lane, Opens
 from service.ledger import lanes, reports
-from service.scheduling import HEARTBEAT
+from service.scheduler_heartbeat import HEARTBEAT
 
 
 def examined(home, **env):

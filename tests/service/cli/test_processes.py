@@ -8,7 +8,7 @@ import pytest
 
 from service.ledger import reports
 from service.ledger.migrating import current, head
-from service.scheduling import HEARTBEAT
+from service.scheduler_heartbeat import HEARTBEAT
 
 
 def environment(home, **more):
