@@ -118,6 +118,7 @@ class Intake:
                 for receipt, arrival in zip(kept, arrivals, strict=True)
                 if receipt.story is not None
             }
+            webhooks.name(tx, [held.changed[key] for key in sorted(held.named)])
             webhooks.record(tx, kept, list(held.changed.values()), now, traces)
         return [receipt.verdict for receipt in kept]
 
@@ -130,6 +131,7 @@ class _Held:
         self._by_name = {story.submission_id: story.id for story in stories}
         self._by_story_id = {story.story_id: story.id for story in stories if story.story_id is not None}
         self.changed: dict[int, Told] = {}
+        self.named: set[int] = set()
 
     def of(self, token: Token, hint: Hint) -> Told | None:
         """The story that a token, or its webhook, is about; None where the ledger hasn't got it."""
@@ -141,8 +143,9 @@ class _Held:
 
     def change(self, story: Told) -> None:
         self._stories[story.id] = self.changed[story.id] = story
-        if story.story_id is not None:
+        if story.story_id is not None and story.story_id not in self._by_story_id:
             self._by_story_id[story.story_id] = story.id
+            self.named.add(story.id)
 
     def is_known(self, tx: sa.Connection, story_id: str) -> bool:
         return story_id in self._by_story_id or webhooks.is_known(tx, story_id)

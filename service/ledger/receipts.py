@@ -1,8 +1,9 @@
 """Receipts: every webhook as it arrived, whatever it said."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,7 +94,28 @@ Place = tuple[datetime, int]
 
 
 def listed(tx: sa.Connection, sought: Sought, limit: int, after: Place | None = None) -> list[ReceiptLine]:
-    """Receipts, the newest first, older than `after`. Reads no more than the page, but for those of one claimed id."""
+    """Receipts, the newest first, older than `after`.
+
+    Reads no more than a page of each kind of receipt, but for those of one claimed id.
+    """
+    found = [line for kind in _kinds(tx, sought) for line in _page(tx, kind, limit, after)]
+    return sorted(found, key=lambda line: (line.received_at, line.id), reverse=True)[:limit]
+
+
+def _kinds(tx: sa.Connection, sought: Sought) -> Iterator[Sought]:
+    """The same by token and verdict where one of them is sought.
+
+    One index begins with both, and webhooks wait for each index that there is.
+    """
+    if sought.claimed is not None or (sought.token is None) == (sought.verdict is None):
+        yield sought
+    elif sought.token is None:
+        yield from (replace(sought, token=token) for token in list(_tokens(tx)))
+    else:
+        yield from (replace(sought, verdict=verdict) for verdict in Verdict)
+
+
+def _page(tx: sa.Connection, sought: Sought, limit: int, after: Place | None) -> list[ReceiptLine]:
     columns = [receipts.c[name] for name in ReceiptLine.__dataclass_fields__]
     query = sa.select(*columns).where(*_sought(sought))
     if sought.claimed is not None:
@@ -107,16 +129,21 @@ def listed(tx: sa.Connection, sought: Sought, limit: int, after: Place | None = 
     return [ReceiptLine(*row) for row in tx.execute(query.order_by(*newest_first).limit(limit))]
 
 
+MOST_TOKENS = 200
+
+
 def tokens(tx: sa.Connection) -> list[str]:
-    """Whose tokens receipts came by, looked up one by one in the index: there are few, of a million receipts."""
-    found: list[str] = []
-    while len(found) < 200:
-        least = sa.select(sa.func.min(receipts.c.token))
-        name = tx.execute(least.where(receipts.c.token > found[-1]) if found else least).scalar_one()
-        if name is None:
-            break
-        found.append(name)
-    return found
+    """Whose tokens receipts came by, up to MOST_TOKENS."""
+    return list(islice(_tokens(tx), MOST_TOKENS))
+
+
+def _tokens(tx: sa.Connection) -> Iterator[str]:
+    """Looked up one by one in the index: there are few, of a million receipts."""
+    least = sa.select(sa.func.min(receipts.c.token))
+    name = tx.execute(least).scalar_one()
+    while name is not None:
+        yield name
+        name = tx.execute(least.where(receipts.c.token > name)).scalar_one()
 
 
 def forget_story(tx: sa.Connection, story: int) -> None:

@@ -18,8 +18,6 @@ metadata = sa.MetaData(
     }
 )
 
-_SQLITE_TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"
-
 
 class UtcTime(sa.TypeDecorator[datetime]):
     """An aware datetime in UTC: timestamptz in PostgreSQL, text of one width (so that it sorts) in SQLite."""
@@ -54,7 +52,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
 
 def sortable(value: datetime) -> str:
     """An aware time as text of one width, as the ledger has it in SQLite; PostgreSQL reads it as well."""
-    return value.astimezone(UTC).strftime(_SQLITE_TIME)
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -112,7 +110,6 @@ stories = sa.Table(
     ),
     sa.Index("ix_stories_state_id", "state", "id"),
     sa.Index("ix_stories_request_digest", "request_digest"),
-    sa.Index("ix_stories_finished_at", "finished_at", "origin", "webhook_at", "published_at"),
     sa.Index("ix_stories_created_at", "created_at", "state", "used_credits"),
     sa.Index(
         "ix_stories_route",
@@ -295,8 +292,6 @@ receipts = sa.Table(
     sa.Column("received_at", UtcTime, nullable=False),
     sa.Index("ix_receipts_story", "story"),
     sa.Index("ix_receipts_received_at", "received_at", "id"),
-    sa.Index("ix_receipts_verdict", "verdict", "received_at", "id"),
-    sa.Index("ix_receipts_token", "token", "received_at", "id"),
     sa.Index("ix_receipts_token_verdict", "token", "verdict", "received_at", "id"),
     # pattern_ops: the beginning of an id is looked up whatever the database's language
     sa.Index("ix_receipts_claimed_id", "claimed_id", postgresql_ops={"claimed_id": "text_pattern_ops"}),

@@ -50,6 +50,14 @@ def is_known(tx: sa.Connection, story_id: str) -> bool:
     return bool(tx.execute(sa.select(sa.exists().where(stories.c.story_id == story_id))).scalar_one())
 
 
+def name(tx: sa.Connection, named: Sequence[Told]) -> None:
+    """Writes the Story API's ids that webhooks told of, for stories that are held and waited for them."""
+    columns = ("story_id", "state", "next_poll_at")
+    for story in named:
+        news = {column: getattr(story, column) for column in columns}
+        tx.execute(sa.update(stories).where(stories.c.id == story.id).values(news))
+
+
 def record(
     tx: sa.Connection,
     kept: Sequence[Receipt],
@@ -57,7 +65,7 @@ def record(
     now: datetime,
     traces: Mapping[int, str | None] = MappingProxyType({}),
 ) -> None:
-    """Keeps the receipts, writes what changed about the stories that are held, and makes their fetches due.
+    """Keeps the receipts, writes what they say about the stories that are held, and makes their fetches due.
 
     `traces`: by story, the request that its fetch follows from.
     """
@@ -68,7 +76,7 @@ def record(
     asked = sorted({receipt.story for receipt in whole if receipt.story is not None})
     parameters = {
         "kept": _json([vars(receipt) for receipt in whole]),
-        "changed": _json([vars(story) | {"updated_at": now} for story in changed]),
+        "changed": _json([_news(story, now) for story in changed]),
         "asked": _json(
             [
                 {"story": story, "next_at": now, "created_at": now, "trace": traces.get(story)}
@@ -78,6 +86,15 @@ def record(
     }
     for statement in _STATEMENTS[tx.dialect.name].record:
         tx.execute(statement, parameters)
+
+
+def _news(story: Told, now: datetime) -> Mapping[str, Any]:
+    return {
+        "id": story.id,
+        "webhook_at": story.webhook_at,
+        "webhook_status": story.webhook_status,
+        "updated_at": now,
+    }
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -145,8 +162,9 @@ def _keep(rows: _Rows, as_bytes: Callable[[Any], Any]) -> Any:
 
 
 def _note(rows: _Rows) -> Any:
-    columns = [stories.c[field.name] for field in fields(Told)]
-    changed = dict(rows("changed", *columns, stories.c.updated_at))
+    # nothing that is a key: its index entries would be written anew, each on a page of its own
+    columns = stories.c.id, stories.c.webhook_at, stories.c.webhook_status, stories.c.updated_at
+    changed = dict(rows("changed", *columns))
     return sa.update(stories).where(stories.c.id == changed.pop("id")).values(changed)
 
 

@@ -25,8 +25,8 @@ def test_the_migrations_make_the_tables_that_the_code_knows(ledger: Ledger) -> N
 
 
 def _is_in_the_metadata(name: str | None, _kind: str, _parents: object) -> bool:
-    # the index of words differs with the database, so the migrations alone make it
-    return not (name or "").startswith(("story_words", "ix_stories_words"))
+    # these indexes differ with the database, so the migrations alone make them
+    return not (name or "").startswith(("story_words", "ix_stories_words", "ix_stories_finished_at"))
 
 
 def test_processes_that_migrate_at_once_agree(empty_database_url: str) -> None:

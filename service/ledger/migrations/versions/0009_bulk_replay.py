@@ -61,8 +61,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_send_tests_destination_id", "send_tests", ["destination", "id"], unique=False)
     op.create_index("ix_receipts_received_at", "receipts", ["received_at", "id"], unique=False)
-    op.create_index("ix_receipts_verdict", "receipts", ["verdict", "received_at", "id"], unique=False)
-    op.create_index("ix_receipts_token", "receipts", ["token", "received_at", "id"], unique=False)
     op.create_index(
         "ix_receipts_token_verdict", "receipts", ["token", "verdict", "received_at", "id"], unique=False
     )
