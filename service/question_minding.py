@@ -16,7 +16,7 @@ from service.ledger.approvals import ApprovalRow
 log = structlog.get_logger()
 
 NOBODY = "nobody in time"
-"""Who decided when a question's time is over, as it stands after `rejected by`."""
+"""Who decided when a question's time is over."""
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,7 @@ from service.ledger.tables import UtcTime, is_pending
 from service.ledger.tables import steps as step_table
 
 LONGEST_NOTE = 500
-_VERBS = {
-    ApprovalState.APPROVED: "approved",
-    ApprovalState.REJECTED: "rejected",
-    ApprovalState.EXPIRED: "rejected",
-}
+_VERBS = {ApprovalState.APPROVED: "approved", ApprovalState.REJECTED: "rejected"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,8 @@ class ApprovalRow:
             return ""
         if self.state == ApprovalState.SUPERSEDED:
             return f"closed: {self.note or 'nothing waits for it any more'}"
+        if self.state == ApprovalState.EXPIRED:
+            return "rejected, for nobody answered in time"
         said = f"{_VERBS[self.state]} by {self.decided_by}"
         return f"{said}: {self.note}" if self.note else said
 

@@ -113,7 +113,7 @@ def test_the_link_of_a_question_whose_time_is_over(
     running.await_story(story, StoryState.SETTLED)
     page = visit()
     page.goto(path)
-    expect(page.get_by_role("status")).to_contain_text("Rejected by nobody in time")
+    expect(page.get_by_role("status")).to_contain_text("Rejected, for nobody answered in time")
     expect(page.get_by_text("It goes to none of its other destinations.")).to_be_visible()
     expect(page.get_by_role("button")).to_have_count(0)
     assert look_here(page) == []

@@ -270,7 +270,7 @@ def test_killed_while_a_question_expires(world: World, slack: SlackStandIn, poin
         assert minding(world).run() == 0
     goes_on(world)
     (asked,) = below(slack)
-    assert "Rejected by nobody in time" in str(asked.blocks)
+    assert "Rejected, for nobody answered in time" in str(asked.blocks)
     assert world.story("story-1").state == StoryState.SETTLED
 
 
