@@ -23,7 +23,8 @@ from service.submission import Submission
 STORIES = 60
 KILLS = 6
 FLUSHES = 3
-BOUND = 170
+BOUND = 450
+"""Seconds that only a machine at a standstill reaches: one with other work takes several times the usual minute."""
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 TOML = """
@@ -150,7 +151,7 @@ def states(machine: Machine) -> dict[str, int]:
         return stories.counts(tx)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(BOUND + 150)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_every_story_settles_and_arrives_once(
     tmp_path: Path, places: Places, database: str, request: pytest.FixtureRequest
