@@ -123,7 +123,9 @@ def _waiting(dossier: Dossier) -> Iterator[tuple[str, str, str]]:
         if step.state in ENDED_STEPS or (step.kind == StepKind.FETCH and step.next_at is None):
             continue
         what = f"{step.kind} {step.destination}".strip()
-        yield moment(step.next_at) or "now", f"{what} ({step.state})", plain(_why(step), 300)
+        question = dossier.question_of(step)
+        when = moment(step.next_at) or "now" if question is None else f"once {question.destination} approves"
+        yield when, f"{what} ({step.state})", plain(_why(step), 300)
     if dossier.story.next_poll_at is not None:
         yield moment(dossier.story.next_poll_at), "poll, if no webhook comes", ""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from service.domain.states import Origin, StepKind
+from service.domain.states import Intent, Origin, StepKind
 from service.ledger import approvals, notices, receipts, reports, stories
 from service.ledger.approvals import ApprovalRow
 from service.ledger.notices import NoticeRow
@@ -44,6 +44,13 @@ class Dossier:
         """The newest delivery to each destination."""
         newest = {step.destination: step for step in self.steps if step.kind == StepKind.DELIVER}
         return list(newest.values())
+
+    def question_of(self, step: StepRow) -> ApprovalRow | None:
+        """The open question whose answer this delivery waits for, if any."""
+        if step.kind != StepKind.DELIVER or step.intent == Intent.WITHDRAW or step.instead_of is not None:
+            return None
+        asked = (row for row in self.approvals if row.is_open and row.destination != step.destination)
+        return next((row for row in asked if (row.revision, row.route) == (step.revision, step.route)), None)
 
     @property
     def events(self) -> list[Event]:

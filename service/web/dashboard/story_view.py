@@ -38,11 +38,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Next:
-    """Something that is to happen: when (None: at once), what, and why it waits."""
+    """Something that is to happen: when, what, and why it waits. `at` None: when `otherwise` says."""
 
     at: datetime | None
     what: str
     why: str
+    otherwise: str = "now"
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,10 @@ def _is_link(url: str | None) -> bool:
 def _next(dossier: Dossier) -> Iterator[Next]:
     for step in dossier.steps:
         if step.state in ENDED_STEPS or (step.kind == StepKind.FETCH and step.next_at is None):
+            continue
+        question = dossier.question_of(step)
+        if question is not None:
+            yield Next(None, _work(step), _why(step), f"once {question.destination} approves")
             continue
         yield Next(step.next_at if step.state == StepState.PENDING else None, _work(step), _why(step))
     if dossier.story.next_poll_at is not None:

@@ -39,7 +39,7 @@ def deeds(world: World) -> list[tuple[str, str, str]]:
 def test_a_destination_and_the_routes_are_shown(signed_in: SignIn, world: World) -> None:
     waiting(world)
     page = signed_in(Role.VIEWER).get("/destinations").text
-    for told in ("shelf", "archive", "Works.", "never", "published", "takes all"):
+    for told in ("shelf", "archive", "Nothing was sent there yet", "never", "published", "takes all"):
         assert told in page
     assert "Pause" not in page, "a viewer has no buttons"
 

@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 from relayed import START, World
 from stories_told import HOSTILE, Told, told_in
 
+from service.domain.approvals import ApprovalTimes
 from service.domain.people import Role
 from service.domain.states import StepKind, StepState, StoryState
-from service.ledger import stories
+from service.ledger import approvals, stories
 
 
 @pytest.fixture
@@ -103,6 +104,16 @@ def test_every_state_is_said_in_words(
 def test_what_comes_next_is_told_with_its_time(told: Told, viewer: FlaskClient) -> None:
     told.story(StoryState.OPEN, next_poll_at=START + timedelta(minutes=5))
     assert "2026-03-01 12:05:00 UTC" in page(viewer)
+
+
+def test_a_delivery_that_waits_for_an_answer_says_whose(
+    told: Told, viewer: FlaskClient, world: World
+) -> None:
+    key = told.story(StoryState.SETTLING)
+    told.step(key, StepKind.DELIVER, "shelf", StepState.PENDING, next_at=START + timedelta(days=3))
+    with world.relay.ledger.write() as tx:
+        approvals.ask(tx, key, 1, {"all": "team"}, ApprovalTimes(), START)
+    assert "It is delivered to shelf: once team approves" in page(viewer)
 
 
 def test_a_delivery_that_gave_up_says_what_the_place_said(told: Told, viewer: FlaskClient) -> None:
