@@ -67,12 +67,18 @@ def read(tx: sa.Connection, notice_id: int) -> NoticeRow | None:
 
 
 def recent(
-    tx: sa.Connection, limit: int, story: int | None = None, before: int | None = None
+    tx: sa.Connection,
+    limit: int,
+    story: int | None = None,
+    before: int | None = None,
+    kind: str | None = None,
 ) -> list[NoticeRow]:
-    """The newest notices first, of one story where it is named, older than the key `before`."""
+    """The newest notices first, of one story or kind where it is named, older than the key `before`."""
     query = _rows().order_by(notices.c.id.desc()).limit(limit)
     if story is not None:
         query = query.where(notices.c.story == story)
+    if kind is not None:
+        query = query.where(notices.c.kind == kind)
     if before is not None:
         query = query.where(notices.c.id < before)
     return [_notice(row) for row in tx.execute(query)]

@@ -151,8 +151,10 @@ def listed(
 
 def count_open(tx: sa.Connection) -> dict[str, int]:
     """How many troubles of each kind last; kinds without any are absent."""
-    query = sa.select(troubles.c.kind, sa.func.count()).where(troubles.c.resolved_at.is_(None))
-    return dict(tx.execute(query.group_by(troubles.c.kind)).tuples().all())
+    query = sa.select(troubles.c.kind, sa.func.count().label("count_")).where(
+        troubles.c.resolved_at.is_(None)
+    )
+    return {row.kind: row.count_ for row in tx.execute(query.group_by(troubles.c.kind))}
 
 
 def of_notices(tx: sa.Connection, keys: Sequence[int]) -> dict[int, TroubleRow]:

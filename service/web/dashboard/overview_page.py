@@ -13,6 +13,7 @@ from service.ledger.lanes import LaneState
 from service.ledger.overview import Day, Health, Publishing, Times, Waiting
 from service.web.dashboard.charts import Bar, Point, bars, points, stacks
 from service.web.dashboard.guard import needs
+from service.web.dashboard.notice_pages import Lasting, lasting
 from service.wiring import Relay
 
 DAYS = 14
@@ -47,6 +48,7 @@ class Overview:
     waiting: list[Waiting]
     places: list[Place]
     unanswered: int
+    troubles: list[Lasting]
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def read(relay: Relay) -> Overview:
         health = overview.health(tx, now - timedelta(hours=HEALTH_HOURS))
         places = _places(relay, lanes.all_lanes(tx), health)
         unanswered = approvals.count_open(tx)
-        return Overview(overview.states(tx), overview.waiting(tx, now), places, unanswered)
+        states, waiting = overview.states(tx), overview.waiting(tx, now)
+    return Overview(states, waiting, places, unanswered, lasting(relay))
 
 
 def trends(relay: Relay) -> Trends:
