@@ -17,6 +17,7 @@ AT_FIRST = (
     "/receipts",
     "/destinations",
     "/notices",
+    "/approvals",
     "/replay",
     "/routes",
     "/tokens",

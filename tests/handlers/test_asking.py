@@ -397,6 +397,24 @@ def test_the_question_follows_the_story_to_the_fallback(
     assert world.story("story-1").state == StoryState.SETTLED
 
 
+def test_who_gets_the_story_in_the_end_is_asked_beside_the_fallback(
+    stands_in: Callable[..., World], place: Place
+) -> None:
+    world = stands_in()
+    place.publish_as = refused_by("team")
+    made(world)
+    world.run()
+    place.publish_as = refused_by()
+    replay(world, "team")
+    world.run()
+    assert went_to(place) == ["team", "second", "team"]
+    steps_then = world.steps("story-1")
+    assert sorted(name for name in steps_then if name.startswith("ask/")) == ["ask/second", "ask/team"]
+    decide(world, YES)
+    world.run()
+    assert [each.told for each in place.questions[-2:]] == ["Approved by ann (2026-03-01 12:00 UTC)"] * 2
+
+
 def test_where_a_fallback_asks_nobody_people_are_told_where_to_answer(
     stands_in: Callable[..., World], place: Place
 ) -> None:
