@@ -29,6 +29,19 @@ class NoticeKind(StrEnum):
 
 KINDS = tuple(NoticeKind)
 
+LASTING = (
+    NoticeKind.LANE_PAUSED,
+    NoticeKind.LANE_OFF,
+    NoticeKind.WEBHOOKS_MISSED,
+    NoticeKind.QUEUE_OLD,
+    NoticeKind.DISK_LOW,
+    NoticeKind.KEY_REFUSED,
+    NoticeKind.CREDITS_REFUSED,
+    NoticeKind.CREDITS_LOW,
+    NoticeKind.SCHEDULER_SILENT,
+)
+"""The kinds of trouble that last until they are over; the others happen once."""
+
 
 @dataclass(frozen=True)
 class Trouble:
