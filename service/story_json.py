@@ -10,6 +10,7 @@ from service.ledger.notices import NoticeRow
 from service.ledger.receipts import ReceiptRow
 from service.ledger.reports import AttemptRow, StepRow
 from service.ledger.stories import StoryRow, VideoRow
+from service.ledger.troubles import TroubleRow
 
 LONGEST_BODY = 2000
 
@@ -100,6 +101,18 @@ def notice_json(notice: NoticeRow) -> dict[str, Any]:
         "title": notice.title,
         "text": notice.text,
         "created_at": iso(notice.created_at),
+    }
+
+
+def trouble_json(row: TroubleRow) -> dict[str, Any]:
+    """One trouble that lasts, or lasted."""
+    return {
+        "kind": row.kind,
+        "about": row.about,
+        "title": row.title,
+        "text": row.text,
+        "opened_at": iso(row.opened_at),
+        "resolved_at": iso(row.resolved_at),
     }
 
 

@@ -20,6 +20,7 @@ from service.cli.output import counted, note, plain_lines, show, show_json, tabl
 from service.cli.remote_checks import check_destinations, check_story_api
 from service.cli.route_checks import check_routes
 from service.cli.session import quiet_log
+from service.cli.trouble_checks import check_troubles
 from service.cli.writing import unwritable
 from service.configuration import Configuration, ConfigurationError, load_configuration
 from service.settings import Settings, SettingsError, load_settings
@@ -78,6 +79,7 @@ def _look_closer(settings: Settings, configuration: Configuration | None) -> Ite
     if all(finding.status == Status.OK for finding in ledger):
         yield from check_scheduler(relay)
         yield from check_lanes(relay)
+        yield from check_troubles(relay)
     yield from check_store(relay)
     yield from check_story_api(relay)
     yield from [_unread(settings)] if configuration is None else check_destinations(relay)

@@ -127,6 +127,7 @@ FAMILIES = {
             "video_bytes",
         ),
         Family("storyrelay_credits_used", COUNTER, (), "Credits that the Story API charged.", "credits"),
+        Family("storyrelay_trouble_open", GAUGE, ("kind",), "Troubles that last."),
         Family("storyrelay_notices", COUNTER, ("kind",), "Notices to people.", "notices", ("kind",)),
         Family(
             "storyrelay_heartbeat_age_seconds",

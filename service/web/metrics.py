@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from service import VERSION
+from service.domain.notices import LASTING
 from service.job_queue import QueueDown
-from service.ledger import lanes, metrics
+from service.ledger import lanes, metrics, troubles
 from service.ledger.metrics import Series
 from service.scheduler_heartbeat import HEARTBEAT
 from service.settings import Settings
@@ -92,6 +93,7 @@ class LedgerMetrics(Collector):
             states = lanes.all_lanes(tx)
             beats = metrics.beats(tx)
             unfolded = metrics.unfolded(tx)
+            lasting = troubles.count_open(tx)
         yield from from_totals(plain, timed, show)
         held = {Series("steps", w.kind, w.destination, w.state): float(w.count) for w in waiting}
         ended = {series: value for series, value in plain.items() if series.name == "steps"}
@@ -107,6 +109,7 @@ class LedgerMetrics(Collector):
             if show(state.lane.destination) == state.lane.destination
         }
         yield _filled("circuit", circuits)
+        yield _filled("trouble_open", {(str(kind),): float(lasting.get(kind, 0)) for kind in LASTING})
         yield _filled("heartbeat_age_seconds", _ages(beats, now))
         yield _filled("tallies_waiting", {(): float(unfolded)})
         yield _filled("build_info", {(VERSION,): 1.0})

@@ -9,17 +9,19 @@ from flask_openapi.blueprint import APIBlueprint
 from pydantic import BaseModel, Field
 
 from service.domain.api_tokens import Scope
+from service.domain.notices import NoticeKind
 from service.domain.states import Verdict
-from service.ledger import notices, receipts, stories
+from service.ledger import notices, receipts, stories, troubles
 from service.ledger.notices import NoticeRow
 from service.ledger.receipts import Place, ReceiptLine, ReceiptRow, Sought
-from service.story_json import iso, notice_json, receipt_json
+from service.ledger.troubles import TroubleRow
+from service.story_json import iso, notice_json, receipt_json, trouble_json
 from service.web.api.answers import answers, tagged
 from service.web.api.gate import takes
 from service.web.api.paging import HIGHEST_KEY, PageQuery, bad_cursor, page
 from service.web.api.problems import refuse
 from service.web.api.results import page_of
-from service.web.api.shapes import ListedNotice, ListedReceipt, ReceiptInList
+from service.web.api.shapes import ListedNotice, ListedReceipt, ListedTrouble, ReceiptInList
 from service.wiring import Relay
 
 _TAG = tagged("Records")
@@ -48,6 +50,18 @@ class ReceiptsQuery(PageQuery):
         if moment.tzinfo is None or not 1970 <= moment.year < 2200 or not 0 < number <= HIGHEST_KEY:
             raise bad_cursor()
         return moment, number
+
+
+class NoticesQuery(PageQuery):
+    """Which notices."""
+
+    kind: NoticeKind | None = Field(None, description="Only of this kind.")
+
+
+class TroublesQuery(PageQuery):
+    """Which troubles."""
+
+    all: bool = Field(False, description="Also those that are over.")
 
 
 class ReceiptPath(BaseModel):
@@ -82,11 +96,20 @@ def add(api: APIBlueprint, relay: Relay) -> None:
 
     @api.get("/notices", tags=_TAG, responses=answers({200: page_of(ListedNotice, "NoticesPage")}))
     @takes(Scope.READ)
-    def notice_list(query: PageQuery) -> Response:
+    def notice_list(query: NoticesQuery) -> Response:
         """List what people were told of, newest first"""
         with relay.ledger.read() as tx:
-            rows = notices.recent(tx, query.limit + 1, before=query.key())
-        return page(rows, query.limit, lambda row: row.id, _notice)
+            rows = notices.recent(tx, query.limit + 1, before=query.key(), kind=query.kind)
+            known = troubles.of_notices(tx, [row.id for row in rows])
+        return page(rows, query.limit, lambda row: row.id, lambda row: _notice(row, known.get(row.id)))
+
+    @api.get("/troubles", tags=_TAG, responses=answers({200: page_of(ListedTrouble, "TroublesPage")}))
+    @takes(Scope.READ)
+    def trouble_list(query: TroublesQuery) -> Response:
+        """List the troubles that last, newest first, also those of which nobody is told"""
+        with relay.ledger.read() as tx:
+            rows = troubles.listed(tx, query.limit + 1, query.key(), only_open=not query.all)
+        return page(rows, query.limit, lambda row: row.id, lambda row: {"id": row.id, **trouble_json(row)})
 
 
 def _place(row: ReceiptLine) -> str:
@@ -115,5 +138,6 @@ def _receipt(row: ReceiptRow, names: dict[int, str]) -> dict[str, Any]:
     return {"id": row.id, "story": names.get(row.story or 0), **receipt_json(row)}
 
 
-def _notice(row: NoticeRow) -> dict[str, Any]:
-    return {"id": row.id, "story": row.story_id, **notice_json(row)}
+def _notice(row: NoticeRow, trouble: TroubleRow | None) -> dict[str, Any]:
+    told = None if trouble is None else trouble_json(trouble)
+    return {"id": row.id, "story": row.story_id, **notice_json(row), "trouble": told}

@@ -144,11 +144,29 @@ class ListedReceipt(Receipt):
     story: str | None = Field(description="By the Story API's id, or our submission's.")
 
 
+class Trouble(Shape):
+    """Trouble that lasts, or lasted."""
+
+    kind: NoticeKind
+    about: str = Field(description="The destination, the disk …; empty where there is one such trouble.")
+    title: str
+    text: str
+    opened_at: Moment
+    resolved_at: Moment | None = Field(description="Null while it lasts.")
+
+
+class ListedTrouble(Trouble):
+    """Trouble as the list has it."""
+
+    id: int
+
+
 class ListedNotice(Notice):
     """Something that people were told of, and of which story."""
 
     id: int
     story: str | None
+    trouble: Trouble | None = Field(description="The trouble whose beginning this told.")
 
 
 class File(Shape):

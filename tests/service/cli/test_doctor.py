@@ -2,16 +2,18 @@ import json
 import os
 import stat
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
 from rq import Worker
 from rq.serializers import JSONSerializer
 
+from service.cli.trouble_checks import ADVICE
+from service.domain.notices import LASTING, NoticeKind, Trouble
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import Lane, Opens
-from service.ledger import lanes, reports
+from service.ledger import lanes, reports, troubles
 from service.scheduler_heartbeat import HEARTBEAT
 
 
@@ -284,3 +286,26 @@ def test_a_destination_that_nothing_leads_to_is_told(online):
     found = [check for check in json.loads(checks)["checks"] if "no route leads" in check["text"]]
     assert [(check["part"], check["status"]) for check in found] == [("destination lost", "warn")]
     assert "put 'lost' into the destinations of a route" in found[0]["advice"]
+
+
+def test_what_lasts_is_told_with_what_to_do_but_not_lanes_which_are_told_by_themselves(running):
+    now = datetime.now(UTC)
+    with running.ledger.write() as tx:
+        for kind, title in (
+            (NoticeKind.CREDITS_LOW, "The month's credits run low"),
+            (NoticeKind.LANE_PAUSED, "Paused"),
+        ):
+            troubles.begin(tx, Trouble("", kind, title, "text"), [], now, since=now - timedelta(hours=3))
+    parts, result = examined(running)
+    assert result.exit_code == 0
+    assert {part: found for part, found in parts.items() if found[0] != "ok"} == {
+        "budget of credits": (
+            "warn",
+            "The month's credits run low, for 3 hours",
+            "submit less, or set STORYRELAY_CREDITS_BUDGET",
+        )
+    }
+
+
+def test_each_kind_of_trouble_has_its_advice():
+    assert {kind for kind in LASTING if not kind.startswith("lane")} == set(ADVICE)

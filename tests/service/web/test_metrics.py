@@ -12,7 +12,7 @@ from relayed import World, make_world
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.domain.steps import Lane, Opens
-from service.ledger import Ledger, lanes, meter, metrics, notices, receipts, steps, stories
+from service.ledger import Ledger, lanes, meter, metrics, notices, receipts, steps, stories, troubles
 from service.ledger.meter import Meter
 from service.ledger.metrics import Series
 from service.ledger.metrics_tables import tallies
@@ -377,3 +377,15 @@ def test_without_a_token_no_bearer_is_let_in(tmp_path: Path, sqlite_url: str) ->
     assert not is_admitted(world.relay.settings, "192.0.2.1", "Bearer ")
     assert not is_admitted(world.relay.settings, "192.0.2.1", "Bearer x")
     world.relay.ledger.close()
+
+
+def test_troubles_that_last_are_counted_until_they_are_over(world: World) -> None:
+    kind = NoticeKind.DISK_LOW
+    with world.relay.ledger.write() as tx:
+        for about in ("ledger", "var"):
+            troubles.begin(tx, Trouble("", kind, "full", "text"), [], world.clock(), about)
+    value = scrape(world)
+    assert (value("trouble_open", kind="disk_low"), value("trouble_open", kind="queue_old")) == (2, 0)
+    with world.relay.ledger.write() as tx:
+        troubles.end(tx, kind, world.clock(), "var")
+    assert scrape(world)("trouble_open", kind="disk_low") == 1

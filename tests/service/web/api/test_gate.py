@@ -53,6 +53,7 @@ def test_a_removed_and_an_expired_token_are_refused(with_scopes, world: World) -
         ("get", "/stories/x", Scope.READ),
         ("get", "/receipts", Scope.READ),
         ("get", "/notices", Scope.READ),
+        ("get", "/troubles", Scope.READ),
         ("get", "/destinations", Scope.READ),
         ("post", "/estimates", Scope.READ),
         ("post", "/stories", Scope.SUBMIT),
