@@ -25,6 +25,9 @@ LedgerDown = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalErr
 POSTGRES_BOUNDS = f"-c lock_timeout={BUSY_MS} -c statement_timeout=30000"
 """A table that somebody locked, or a server that hangs, ends in LedgerDown and not in a web process that waits."""
 
+POSTGRES_PLANS = "-c max_parallel_workers_per_gather=0 -c jit=off"
+"""Queries here read some thousand rows: starting processes for one, or compiling it, takes longer than the query."""
+
 
 class Ledger:
     """Transactions on one database; safe to carry across a fork."""
@@ -78,7 +81,7 @@ def _create_postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
         connect_args={
             "connect_timeout": 5,
             "application_name": "storyrelay",
-            "options": POSTGRES_BOUNDS,
+            "options": f"{POSTGRES_BOUNDS} {POSTGRES_PLANS}",
             "tcp_user_timeout": 10_000,  # milliseconds; the network may swallow a connection without a word
             "keepalives_idle": 30,
         },
