@@ -75,6 +75,15 @@ Streams = tuple[sa.Select[Any], ...]
 
 
 @dataclass(frozen=True)
+class _Start:
+    """The condition that a search starts from. `is_all`: nothing else is asked for; `is_words`: these need no look."""
+
+    streams: Streams
+    is_all: bool = False
+    is_words: bool = False
+
+
+@dataclass(frozen=True)
 class _Looking:
     """One page's search. `newer`: upwards from the oldest, else downwards from the newest."""
 
@@ -84,13 +93,13 @@ class _Looking:
 
     def keys(self, wanted: int, beyond: int | None) -> tuple[list[int], int | None]:
         """Keys in the order of looking; and the last key looked at, where the search stopped before its end."""
-        streams, is_all = self._start(beyond)
+        start = self._start(beyond)
         found: list[int] = []
         looked = 0
-        size = wanted if is_all else max(_FIRST_LOOK, wanted)
+        size = wanted if start.is_all else max(_FIRST_LOOK, wanted)
         while True:
-            chunk, is_last = self._chunk(streams, beyond, size)
-            found += chunk if is_all else self._filtered(chunk)
+            chunk, is_last = self._chunk(start.streams, beyond, size)
+            found += chunk if start.is_all else self._filtered(chunk, start)
             looked += len(chunk)
             if len(found) >= wanted or is_last:
                 return found[:wanted], None
@@ -99,15 +108,20 @@ class _Looking:
                 return found, beyond
             size = min(_LOOK, MOST_LOOKED_AT - looked)
 
-    def _start(self, beyond: int | None) -> tuple[Streams, bool]:
-        """The condition to start from, all stories where there is none; and whether nothing else is asked for."""
+    def _start(self, beyond: int | None) -> _Start:
+        """The condition to start from, all stories where there is none."""
         conditions = list(self._streams())
         sought = self.sought
         timed = sought.since is not None or sought.until is not None
-        is_all = len(conditions) <= 1 and not sought.labels and not timed
         if len(conditions) <= 1:
-            return conditions[0] if conditions else (sa.select(stories.c.id),), is_all
-        return max(conditions, key=lambda streams: self._reach(streams, beyond)), False
+            streams = conditions[0] if conditions else (sa.select(stories.c.id),)
+            return _Start(streams, is_all=not sought.labels and not timed, is_words=self._has_words)
+        rarest = max(conditions, key=lambda streams: self._reach(streams, beyond))
+        return _Start(rarest, is_words=self._has_words and rarest is conditions[0])
+
+    @property
+    def _has_words(self) -> bool:
+        return bool(self.sought.words.strip())
 
     def _reach(self, streams: Streams, beyond: int | None) -> float:
         """How far the next stories of a condition lead: the rarer they are, the farther."""
@@ -119,7 +133,7 @@ class _Looking:
     def _streams(self) -> Iterator[Streams]:
         """For each condition that indexes answer the queries of story keys that meet it, the likely rarest first."""
         sought = self.sought
-        if sought.words.strip():
+        if self._has_words:
             yield (matching(self.tx, sought.words),)
         if sought.destination is not None:
             yield (_delivered(steps.c.destination == sought.destination),)
@@ -174,11 +188,11 @@ class _Looking:
             high = self.tx.execute(sa.select(sa.func.max(last.c.id))).scalar_one() or 0
         return low, high
 
-    def _filtered(self, chunk: Sequence[int]) -> list[int]:
+    def _filtered(self, chunk: Sequence[int], start: _Start) -> list[int]:
         if not chunk:
             return []
         order = stories.c.id.asc() if self.newer else stories.c.id.desc()
-        query = sa.select(stories.c.id).where(self._is_in(chunk), *self._conditions(chunk))
+        query = sa.select(stories.c.id).where(self._is_in(chunk), *self._conditions(chunk, start))
         return list(self.tx.execute(query.order_by(order)).scalars())
 
     def _is_in(self, chunk: Sequence[int]) -> sa.ColumnElement[bool]:
@@ -187,7 +201,7 @@ class _Looking:
             return stories.c.id.between(low, high)
         return stories.c.id.in_(sa.select(among(self.tx, chunk)))
 
-    def _conditions(self, chunk: Sequence[int]) -> Iterator[sa.ColumnElement[bool]]:
+    def _conditions(self, chunk: Sequence[int], start: _Start) -> Iterator[sa.ColumnElement[bool]]:
         sought = self.sought
         if sought.states:
             yield stories.c.state.in_(sought.states)
@@ -201,7 +215,7 @@ class _Looking:
             yield sa.or_(stories.c.route == sought.route, _delivers_here(steps.c.route == sought.route))
         for name, value in sought.labels.items():
             yield stories.c.labels[name].as_string() == value
-        if sought.words.strip():
+        if self._has_words and not start.is_words:
             yield holds(self.tx, sought.words, min(chunk), max(chunk))
 
 

@@ -17,14 +17,10 @@ from service.ledger.tables import stories
 MOST_WORDS = 8
 _WORD = re.compile(r"\w+")
 _words = sa.table("story_words", sa.column("rowid", sa.BigInteger))
-_text = sa.func.to_tsvector(
-    sa.literal_column("'simple'"),
-    sa.literal_column("(title || ' ' || coalesce(request ->> 'idea', ''))"),
-)
+_TEXT = "title || ' ' || coalesce(request ->> 'idea', '')"
 
-
-RARE = 20_000
-"""PostgreSQL takes all of so many stories at once; of more it meets enough on its way through the newest."""
+NEWEST, OFTEN = 1000, 10
+"""What PostgreSQL finds so often among so many of the newest, it soon meets again on its way through the others."""
 
 
 def matching(tx: sa.Connection, typed: str) -> sa.Select[Any]:
@@ -37,10 +33,11 @@ def matching(tx: sa.Connection, typed: str) -> sa.Select[Any]:
         return named
     if tx.dialect.name == "sqlite":
         return _found(words)
-    query = sa.select(stories.c.id).where(_has(words))
-    # no statistics tell how rare the beginning of a word is, and where they err the newest million is read
-    keys = list(tx.execute(query.limit(RARE + 1)).scalars())
-    return sa.select(among(tx, keys)) if len(keys) <= RARE else query
+    # the planner can't tell how rare words are together, or that only old stories have them, and reads them all
+    if _often(tx, words):
+        return sa.select(stories.c.id).where(_has(words, indexed=False))
+    by_index = sa.select(stories.c.id).where(_has(words)).cte("by_index").prefix_with("MATERIALIZED")
+    return sa.select(by_index.c.id)
 
 
 def holds(tx: sa.Connection, typed: str, low: int, high: int) -> sa.ColumnElement[bool]:
@@ -51,7 +48,7 @@ def holds(tx: sa.Connection, typed: str, low: int, high: int) -> sa.ColumnElemen
     if tx.dialect.name == "sqlite":
         found = _found(words)
         return stories.c.id.in_(found.where(_words.c.rowid.between(low, high)))
-    return _has(words)
+    return _has(words, indexed=False)
 
 
 def among(tx: sa.Connection, keys: Sequence[int]) -> sa.ColumnElement[int]:
@@ -75,6 +72,16 @@ def _found(words: list[str]) -> sa.Select[Any]:
     return sa.select(_words.c.rowid).where(sa.literal_column("story_words").op("MATCH")(asked))
 
 
-def _has(words: list[str]) -> sa.ColumnElement[bool]:
+def _often(tx: sa.Connection, words: list[str]) -> bool:
+    has = _has(words, indexed=False).label("has")
+    newest = sa.select(has).select_from(stories).order_by(stories.c.id.desc()).limit(NEWEST).subquery()
+    met = tx.execute(sa.select(sa.func.count()).select_from(newest).where(newest.c.has)).scalar_one()
+    return met >= OFTEN
+
+
+def _has(words: list[str], *, indexed: bool = True) -> sa.ColumnElement[bool]:
+    """Whether a story's text has the words; PostgreSQL's index is of the one text alone, and of no other."""
     asked = " & ".join(f"{word}:*" for word in words)
-    return _text.bool_op("@@")(sa.func.to_tsquery(sa.literal_column("'simple'"), asked))
+    text = _TEXT if indexed else f"{_TEXT} || ''"
+    vector: sa.ColumnElement[Any] = sa.literal_column(f"to_tsvector('simple', {text})")
+    return vector.bool_op("@@")(sa.func.to_tsquery(sa.literal_column("'simple'"), asked))

@@ -54,6 +54,8 @@ FILTERS = {
     "rare word": Sought(words="zeppelin"),
     "two words": Sought(words="fox harbour"),
     "word of all": Sought(words="story"),
+    "word of old stories alone": Sought(words="gondola"),
+    "word of old stories, failed": Sought(words="gondola", states=(StoryState.FAILED,)),
     "word, failed, one day": Sought(words="moon", states=(StoryState.FAILED,), since=_OLD, until=_OLD + _DAY),
     "word of all, rare destination": Sought(words="story", destination="desk"),
     "id": Sought(words="story-00000777"),

@@ -45,7 +45,8 @@ _WORDS = [
     "market",
     "tower",
 ]
-_RARE = "zeppelin"
+_RARE, _OLD = "zeppelin", "gondola"
+"""One story of 5000 has the first; the second a sixteenth of all, and none of the newer ones."""
 
 COLUMNS = {
     "stories": (
@@ -124,6 +125,8 @@ def _story(new: list[Row], work: list[Row], number: int, count: int, chance: ran
     if number > count - 50:
         state = "open" if number % 2 else "settling"
     words = [*chance.choices(_WORDS, k=3), *([_RARE] if number % 5000 == 0 else [])]
+    if count // 10 <= number < count // 10 + count // 16:
+        words.append(_OLD)
     created, finished, settled = _text(came), None, None
     if state in ("settled", "failed"):
         at = came + timedelta(seconds=chance.uniform(60, 400))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.domain.states import Origin, StepKind, StepState, StoryState
 from service.domain.steps import Lane
-from service.ledger import Ledger, steps, stories, story_lines, story_list
+from service.ledger import Ledger, steps, stories, story_lines, story_list, story_words
 from service.ledger.stories import NewStory
 from service.ledger.story_list import Found, Sought
 from service.ledger.tables import steps as step_table
@@ -32,6 +32,8 @@ SOUGHT = (
     Sought(since=at(1000)),
     Sought(until=at(-5)),
     Sought(words="moo"),
+    Sought(words="moo", destination="rare"),
+    Sought(words="harb", labels={"team": "shop"}),
     Sought(words="fox HARB"),
     Sought(words="Äpf", since=at(20), states=(StoryState.FAILED,)),
     Sought(words="story-7"),
@@ -118,6 +120,14 @@ def test_pages_hold_every_story_that_fits_once_newest_first(told: Ledger, sought
             break
         before = page.older
     assert found == expected
+
+
+@pytest.mark.parametrize("sought", [each for each in SOUGHT if each.words], ids=str)
+def test_words_that_the_newest_stories_have_not_are_found_by_their_index(
+    told: Ledger, monkeypatch: pytest.MonkeyPatch, sought: Sought
+) -> None:
+    monkeypatch.setattr(story_words, "OFTEN", COUNT + 1)
+    test_pages_hold_every_story_that_fits_once_newest_first(told, sought)
 
 
 @pytest.mark.parametrize("sought", SOUGHT, ids=str)
