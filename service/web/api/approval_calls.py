@@ -14,11 +14,12 @@ from service.ledger.approvals import LONGEST_NOTE, ApprovalRow
 from service.story_json import approval_json
 from service.web.api.answers import answers, tagged
 from service.web.api.gate import takes, who
-from service.web.api.paging import HIGHEST_KEY, PageQuery, page
+from service.web.api.paging import PageQuery, page
 from service.web.api.problems import Refused, refuse
 from service.web.api.requests import Strict
 from service.web.api.results import page_of
 from service.web.api.shapes import DecidedApproval, ListedApproval
+from service.web.ledger_keys import HIGHEST_KEY
 from service.wiring import Relay
 
 _TAG = tagged("Approvals")

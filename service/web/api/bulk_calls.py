@@ -16,10 +16,11 @@ from service.ledger.bulk_replays import BulkReplay
 from service.web.api.answers import answers, tagged
 from service.web.api.bulk_shapes import BulkDryRun, BulkReplayInFull, BulkReplayShape
 from service.web.api.gate import takes, who
-from service.web.api.paging import HIGHEST_KEY, PageQuery, page
+from service.web.api.paging import PageQuery, page
 from service.web.api.problems import refuse
 from service.web.api.requests import Strict
 from service.web.api.results import page_of
+from service.web.ledger_keys import HIGHEST_KEY
 from service.wiring import Relay
 
 _TAG = tagged("Bulk replays")

@@ -8,10 +8,9 @@ from flask import Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.web.api.problems import FieldError, Problem, Refused
+from service.web.ledger_keys import ledger_key
 
 Row = TypeVar("Row")
-
-HIGHEST_KEY = 2**63 - 1
 
 
 class PageQuery(BaseModel):
@@ -32,13 +31,10 @@ class PageQuery(BaseModel):
         """`after` where it is a ledger's key. Raises Refused."""
         if self.after is None:
             return None
-        if (
-            not self.after.isascii()
-            or not self.after.isdigit()
-            or not 0 < int(self.after[:20]) <= HIGHEST_KEY
-        ):
-            raise bad_cursor()
-        return int(self.after)
+        try:
+            return ledger_key(self.after)
+        except ValueError as error:
+            raise bad_cursor() from error
 
 
 def bad_cursor() -> Refused:

@@ -1,7 +1,6 @@
 """What came in and what people were told: receipts and notices."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify
@@ -18,10 +17,11 @@ from service.ledger.troubles import TroubleRow
 from service.story_json import iso, notice_json, receipt_json, trouble_json
 from service.web.api.answers import answers, tagged
 from service.web.api.gate import takes
-from service.web.api.paging import HIGHEST_KEY, PageQuery, bad_cursor, page
+from service.web.api.paging import PageQuery, bad_cursor, page
 from service.web.api.problems import refuse
 from service.web.api.results import page_of
 from service.web.api.shapes import ListedNotice, ListedReceipt, ListedTrouble, ReceiptInList
+from service.web.ledger_keys import HIGHEST_KEY, place_in_time, written_place
 from service.wiring import Relay
 
 _TAG = tagged("Records")
@@ -42,14 +42,10 @@ class ReceiptsQuery(PageQuery):
         """`after` as the ledger has it. Raises Refused."""
         if self.after is None:
             return None
-        at, _, key = self.after.rpartition("_")
         try:
-            moment, number = datetime.fromisoformat(at), int(key)
+            return place_in_time(self.after)
         except ValueError as error:
             raise bad_cursor() from error
-        if moment.tzinfo is None or not 1970 <= moment.year < 2200 or not 0 < number <= HIGHEST_KEY:
-            raise bad_cursor()
-        return moment, number
 
 
 class NoticesQuery(PageQuery):
@@ -113,7 +109,7 @@ def add(api: APIBlueprint, relay: Relay) -> None:
 
 
 def _place(row: ReceiptLine) -> str:
-    return f"{row.received_at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}_{row.id}"
+    return written_place(row.received_at, row.id)
 
 
 def _line(row: ReceiptLine, names: dict[int, str]) -> dict[str, Any]:

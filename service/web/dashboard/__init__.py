@@ -21,7 +21,7 @@ from service.web.dashboard import (
     token_pages,
 )
 from service.web.dashboard.guard import Guard, configure_sessions
-from service.web.dashboard.ledger_keys import KeyConverter
+from service.web.dashboard.key_converter import KeyConverter
 from service.wiring import Relay
 
 

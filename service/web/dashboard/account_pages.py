@@ -7,7 +7,7 @@ from service.accounts import Accounts, NotDone
 from service.domain.people import Role
 from service.ledger import people
 from service.web.dashboard.guard import begin_session, me, needs, remote, sentence
-from service.web.dashboard.ledger_keys import ledger_key
+from service.web.ledger_keys import ledger_key
 from service.wiring import Relay
 
 LINES = 100

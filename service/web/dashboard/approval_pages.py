@@ -10,8 +10,8 @@ from service.ledger import approvals
 from service.ledger.approvals import LONGEST_NOTE, ApprovalRow
 from service.web.asked import Asked, read_asked
 from service.web.dashboard.guard import doer, needs
-from service.web.dashboard.ledger_keys import ledger_key
 from service.web.dashboard.story_page import address
+from service.web.ledger_keys import ledger_key
 from service.wiring import Relay
 
 LINES = 50

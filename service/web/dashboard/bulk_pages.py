@@ -13,7 +13,7 @@ from service.ledger import bulk_replays
 from service.ledger.bulk_replays import BulkReplay
 from service.web.dashboard.form_times import read_time
 from service.web.dashboard.guard import doer, needs, sentence
-from service.web.dashboard.ledger_keys import ledger_key
+from service.web.ledger_keys import ledger_key
 from service.wiring import Relay
 
 LINES = 20

@@ -13,10 +13,10 @@ from service.ledger import notices, troubles
 from service.ledger.notices import NoticeRow
 from service.ledger.troubles import TroubleRow
 from service.web.dashboard.guard import needs
+from service.web.ledger_keys import ledger_key
 from service.wiring import Relay
 
 LINES = 50
-_LARGEST_KEY = 2**63
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def _kind(text: str) -> str:
 def _key(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(_LARGEST_KEY))):
+    try:
+        return ledger_key(text)
+    except ValueError:
         abort(400, "The page's address does not say where it begins.")
-    return int(text)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,7 +14,7 @@ from service.ledger.receipts import Place, ReceiptRow, Sought
 from service.story_api import is_story_id
 from service.web.dashboard.form_times import NoTime, read_time
 from service.web.dashboard.guard import doer, needs, sentence
-from service.web.dashboard.ledger_keys import HIGHEST
+from service.web.ledger_keys import place_in_time, written_place
 from service.wiring import Relay
 
 LINES = 50
@@ -38,7 +37,7 @@ def add(page: Blueprint, relay: Relay) -> None:
             found = receipts.listed(tx, sought, LINES + 1, after)
             tokens = receipts.tokens(tx)
         last = found[LINES - 1] if len(found) > LINES else None
-        older = f"{last.received_at.isoformat()}~{last.id}" if last is not None else None
+        older = written_place(last.received_at, last.id) if last is not None else None
         return render_template(
             "receipts.html",
             receipts=found[:LINES],
@@ -103,16 +102,12 @@ def _sought(asked: Mapping[str, str]) -> Sought:
 
 
 def _place(text: str) -> Place | None:
-    at, _, key = text.partition("~")
     if not text:
         return None
     try:
-        place = datetime.fromisoformat(at), int(key)
+        return place_in_time(text)
     except ValueError as error:
         raise NoTime("the page's address does not say where it begins") from error
-    if place[0].tzinfo is None or not 1970 <= place[0].year < 2200 or not 0 <= place[1] <= HIGHEST:
-        raise NoTime("the page's address does not say where it begins")
-    return place
 
 
 def _shown(body: bytes) -> str:

@@ -13,7 +13,7 @@ from service.ledger.story_lines import Delivered
 from service.ledger.story_list import Found, Sought
 from service.web.dashboard.form_times import NoTime, read_time
 from service.web.dashboard.guard import needs, sentence
-from service.web.dashboard.ledger_keys import HIGHEST
+from service.web.ledger_keys import HIGHEST_KEY, ledger_key
 from service.wiring import Relay
 
 LINES = 50
@@ -78,7 +78,7 @@ def add(page: Blueprint, relay: Relay) -> None:
     def story_list_live() -> str:
         keys = [int(text) for text in request.args.get("keys", "").split(",")[:LINES] if text.isdecimal()]
         with relay.ledger.read() as tx:
-            rows = story_lines.lines(tx, [key for key in keys if key <= HIGHEST])
+            rows = story_lines.lines(tx, [key for key in keys if key <= HIGHEST_KEY])
         return render_template("story_rows.html", rows=rows, now=relay.now())
 
 
@@ -108,13 +108,12 @@ def _states(asked: str) -> tuple[StoryState, ...]:
 
 
 def _turns(asked: Mapping[str, str]) -> dict[str, int]:
-    turns = {name: asked[name] for name in TURNS if name in asked}
-    for text in turns.values():
-        if not (text.isascii() and text.isdecimal() and int(text[:20]) <= HIGHEST):
-            raise BadFilter(
-                "the address of this page does not say where it begins: start again from the list"
-            )
-    return {name: int(text) for name, text in list(turns.items())[:1]}
+    try:
+        turns = {name: ledger_key(asked[name]) for name in TURNS if name in asked}
+    except ValueError as error:
+        text = "the address of this page does not say where it begins: start again from the list"
+        raise BadFilter(text) from error
+    return dict(list(turns.items())[:1])
 
 
 def _renewal(found: Found, rows: list[story_lines.StoryLine]) -> dict[str, object]:

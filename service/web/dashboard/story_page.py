@@ -18,8 +18,8 @@ from service.ledger.story_lines import StoryLine
 from service.settings import SettingsError
 from service.video_store import BadLocation, ObjectStore, StoreError
 from service.web.dashboard.guard import content_policy, needs
-from service.web.dashboard.ledger_keys import ledger_key
 from service.web.dashboard.story_view import StoryView, read_view
+from service.web.ledger_keys import ledger_key
 from service.wiring import Relay
 
 log = structlog.get_logger()

@@ -1,15 +1,8 @@
-"""Keys of the ledger in addresses: what no database could have is no key."""
+"""Keys of the ledger in the dashboard's addresses."""
 
 from werkzeug.routing import BaseConverter, ValidationError
 
-HIGHEST = 2**63 - 1
-
-
-def ledger_key(text: str) -> int:
-    """The key that a text says. Raises ValueError."""
-    if not (text.isascii() and text.isdigit() and int(text[:20]) <= HIGHEST):
-        raise ValueError("this is no key of the ledger")
-    return int(text)
+from service.web.ledger_keys import ledger_key
 
 
 class KeyConverter(BaseConverter):
