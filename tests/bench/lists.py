@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from service.domain.states import StoryState
 from service.ledger import Ledger, overview, stories, story_lines, story_list
 from service.ledger.story_list import Sought
+from tests.bench import pages
 from tests.bench.figures import Figure
 from tests.bench.seed import END, fill
 from tests.bench.servers import database
@@ -65,7 +66,8 @@ FILTERS = {
 def run(kind: str, rounds: int) -> list[Figure]:
     """Milliseconds of each page, and by which indexes it was found."""
     with _ledgers(kind) as (many, few):
-        return [_figure(f"{kind}: {name}", read, many, few, rounds) for name, read in _reads()]
+        found = [_figure(f"{kind}: {name}", read, many, few, rounds) for name, read in _reads()]
+        return [*found, *pages.figures(kind, many, few, rounds, MOST_MS)]
 
 
 def _reads() -> Iterator[tuple[str, Read]]:
