@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from service.domain.states import StoryState
 from service.ledger import Ledger, overview, stories, story_lines, story_list
 from service.ledger.story_list import Sought
-from tests.bench import pages
+from tests.bench import pages, processor
 from tests.bench.figures import Figure
 from tests.bench.seed import END, fill
 from tests.bench.servers import database
@@ -109,21 +109,13 @@ def _milliseconds(ledger: Ledger, read: Read, rounds: int) -> tuple[list[float],
     """Of each round, processor time and time on the clock."""
     spent, took = [], []
     for _ in range(rounds):
+        spent_so_far = processor.of_queries(ledger)
         with ledger.read() as tx:
-            processor = _processor(tx)
-            before, began = processor(), time.perf_counter()
+            before, began = spent_so_far(), time.perf_counter()
             read(tx)
             took.append((time.perf_counter() - began) * 1000)
-            spent.append((processor() - before) * 1000)
+            spent.append((spent_so_far() - before) * 1000)
     return spent, took
-
-
-def _processor(tx: sa.Connection) -> Callable[[], float]:
-    """Tells the processor time in seconds that was spent so far by this process and whoever answers its queries."""
-    if tx.dialect.name == "sqlite":
-        return time.process_time
-    server = Path(f"/proc/{tx.exec_driver_sql('SELECT pg_backend_pid()').scalar_one()}/schedstat")
-    return lambda: time.process_time() + int(server.read_text().split()[0]) / 1e9
 
 
 def _indexes(ledger: Ledger, read: Read) -> list[str]:

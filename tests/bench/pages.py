@@ -3,17 +3,17 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from service.accounts import Accounts
 from service.domain.people import Role
 from service.ledger import Ledger
 from service.web import create_app
+from tests.bench import processor
 from tests.bench.figures import Figure
 from tests.bench.seed import DESTINATIONS, END
 from tests.parts.dashboard_client import PASSWORD, post
@@ -27,7 +27,6 @@ PAGES = {
     "GET /metrics": "/metrics",
 }
 _TOML = "".join(f'[destinations.{name}]\nconnector = "archive"\npath = "{name}"\n' for name in DESTINATIONS)
-_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'storyrelay'"
 
 
 def figures(kind: str, many: Ledger, few: Ledger, rounds: int, at_most: float) -> Iterator[Figure]:
@@ -50,25 +49,15 @@ def _milliseconds(
     """Of each round, processor time and time on the clock; and the answer's bytes."""
     spent, took, size = [], [], 0
     for _ in range(rounds):
-        processor = _processor(ledger)
-        before, began = processor(), time.perf_counter()
+        spent_so_far = processor.of_queries(ledger)
+        before, began = spent_so_far(), time.perf_counter()
         answer = client.get(path)
         took.append((time.perf_counter() - began) * 1000)
-        spent.append((processor() - before) * 1000)
+        spent.append((spent_so_far() - before) * 1000)
         if answer.status_code != 200:
             raise AssertionError(f"{path} answered {answer.status_code}")
         size = len(answer.data)
     return spent, took, size
-
-
-def _processor(ledger: Ledger) -> Callable[[], float]:
-    """Tells the processor time in seconds that this process and PostgreSQL's for its connections spent so far."""
-    if ledger.dialect == "sqlite":
-        return time.process_time
-    with ledger.read() as tx:
-        pids = tx.execute(sa.text(_BACKENDS)).scalars().all()
-    servers = [Path(f"/proc/{pid}/schedstat") for pid in pids]
-    return lambda: time.process_time() + sum(int(each.read_text().split()[0]) / 1e9 for each in servers)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from service.wiring import Relay, open_relay, utc_now
 from tests.bench import servers
 from tests.bench.figures import Figure
 from tests.bench.load import Client, Load
+from tests.bench.processor import of_servers
 
 CONNECTIONS = 32
 WARM_UP = 200
@@ -27,12 +28,23 @@ NOOPS = 1600
 """Requests of one round, about a second of each."""
 
 
+Spent = tuple[float, float]
+"""Microseconds of processor time for each request: of the web process and the queue, and of the database."""
+
+
 @dataclass(frozen=True)
 class Round:
     """One of each."""
 
     webhooks: Load
     noops: Load
+    webhook_processor: Spent
+    noop_processor: Spent
+
+    @property
+    def processor_ratio(self) -> float:
+        """By the processor time of the servers: what the first is where nothing else runs and no one waits."""
+        return sum(self.noop_processor) / sum(self.webhook_processor)
 
     @property
     def ratio(self) -> float:
@@ -71,8 +83,20 @@ def _figures(database: str, taken: Sequence[Round], at_least: float | None) -> l
     )
     return [
         Figure(f"webhooks/{database}", [one.ratio for one in taken], "×", at_least, remark=speeds),
+        Figure(
+            f"webhooks/{database}: by processor time",
+            [one.processor_ratio for one in taken],
+            "×",
+            remark=_spent(taken),
+        ),
         Figure(f"webhooks/{database}: p99", [one.webhooks.p99 * 1000 for one in taken], "ms", at_most=100),
     ]
+
+
+def _spent(taken: Sequence[Round]) -> str:
+    web, database = (_middle([one.webhook_processor[part] for one in taken]) for part in (0, 1))
+    noop = _middle([sum(one.noop_processor) for one in taken])
+    return f"µs for each: webhook {web:.0f} and the database {database:.0f}, no-op {noop:.0f}"
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -118,10 +142,20 @@ def _rounds(relay: Relay, port: int, requests: _Requests, rounds: int) -> Iterat
         webhooks, noops = requests.webhooks(WEBHOOKS), requests.noops(NOOPS)
         with Client(port, CONNECTIONS, processes, requests.noops(1)[0]) as client:
             if number % 2:
-                taken, idle = _accepted(client.send(webhooks)), client.send(noops)
+                taken, spent = _watched(relay.ledger, client, webhooks)
+                idle, spent_idle = _watched(relay.ledger, client, noops)
             else:
-                idle, taken = client.send(noops), _accepted(client.send(webhooks))
-        yield Round(taken, idle)
+                idle, spent_idle = _watched(relay.ledger, client, noops)
+                taken, spent = _watched(relay.ledger, client, webhooks)
+        yield Round(_accepted(taken), idle, spent, spent_idle)
+
+
+def _watched(ledger: Ledger, client: Client, requests: Sequence[bytes]) -> tuple[Load, Spent]:
+    web, database = of_servers(ledger)
+    load = client.send(requests)
+    web_after, database_after = of_servers(ledger)
+    each = 1e6 / len(requests)
+    return load, ((web_after - web) * each, (database_after - database) * each)
 
 
 def _accepted(load: Load) -> Load:
