@@ -43,7 +43,7 @@ def work(relay: Relay, step: ClaimedStep, attempt: Attempt) -> Done | Later:
     later = admit(relay, step, attempt)
     if later is not None:
         return later
-    told_by_notices = destination in relay.configuration.notices
+    told_by_notices = destination in relay.configuration.notices.destinations
     lines = tuple(_lines(row, destination, known, dead=not told_by_notices))[:MOST_LINES]
     progress = progress_of(relay, step, row, attempt, (_headline(row, own), lines), own)
     try:

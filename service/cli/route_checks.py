@@ -12,7 +12,7 @@ def check_routes(configuration: Configuration) -> Iterator[Finding]:
         return  # told of all of them at once
     routed = {name for route in configuration.routes for name in route.destinations}
     fallbacks = {config.fallback for config in configuration.destinations.values()}
-    for name in sorted(configuration.destinations.keys() - routed - fallbacks - {*configuration.notices}):
+    for name in sorted(configuration.destinations.keys() - routed - fallbacks - configuration.notices.named):
         yield warn(
             f"destination {name}",
             "no route leads to it, so that no story comes there",

@@ -29,10 +29,10 @@ def opening_hours(when: Mapping[str, Any], at: str) -> tuple[OpeningHours | None
             problems.append(Problem(f"{at}.{key}", str(error)))
             return None
 
-    hours, days, zone = read("hours", _hours), read("days", _days), read("timezone", _zone)
-    if hours is None or days is None or zone is None:
+    hours, days, there = read("hours", _hours), read("days", _days), read("timezone", zone)
+    if hours is None or days is None or there is None:
         return None, problems
-    return OpeningHours(zone, days, hours), []
+    return OpeningHours(there, days, hours), []
 
 
 def _hours(value: Any) -> tuple[Hours, ...]:
@@ -74,7 +74,8 @@ def _day(text: str) -> int:
     return DAYS.index(name)
 
 
-def _zone(value: Any) -> zoneinfo.ZoneInfo:
+def zone(value: Any) -> zoneinfo.ZoneInfo:
+    """The timezone of this name. Raises ValueError."""
     if value is None:
         raise ValueError("is missing: whose clocks? Such as 'Europe/Berlin' or 'UTC'")
     if not isinstance(value, str):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from service.configuration.tables import Network
 from service.domain.approvals import ApprovalTimes
+from service.domain.notices import Audience
 from service.domain.rates import Rate
 from service.domain.routing import Route
 
@@ -40,17 +41,12 @@ class DestinationConfig:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All of `storyrelay.toml`. `notices`: the destinations where people are told of trouble.
-
-    `notice_fallback`: where they are told of what could not be told there.
-    `approval`: how long questions to people wait.
-    """
+    """All of `storyrelay.toml`. `notices`: who is told of trouble. `approval`: how long questions to people wait."""
 
     outbound_allow: tuple[Network, ...] = ()
     destinations: Mapping[str, DestinationConfig] = field(default_factory=lambda: MappingProxyType({}))
     routes: tuple[Route, ...] = ()
-    notices: tuple[str, ...] = ()
-    notice_fallback: str | None = None
+    notices: Audience = field(default_factory=Audience)
     approval: ApprovalTimes = field(default_factory=ApprovalTimes)
 
     def routed(self, pinned: str | None) -> dict[str, str]:

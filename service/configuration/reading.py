@@ -21,8 +21,10 @@ from service.configuration.tables import (
     RouteTable,
     check_name,
 )
+from service.configuration.telling import audience, telling_problems
 from service.connectors import Connector, UnknownConnector
 from service.domain.approvals import ApprovalTimes
+from service.domain.notices import Audience
 from service.domain.routing import Condition, Route
 from service.problems import Problem, hint, problems_of, unknown_name
 from service.signing import fingerprint
@@ -58,6 +60,7 @@ class Reading:
         outbound = self._read(OutboundTable, self._section(document, "outbound", dict), "outbound")
         notices = self._read(NoticesTable, self._section(document, "notices", dict), "notices")
         approval = self._read(ApprovalTable, self._section(document, "approval", dict), "approval")
+        self._problems += telling_problems(notices, self._declared) if notices else ()
         configs = self._destinations(destinations)
         routes = self._routes(self._section(document, "routes", list))
         self._problems += approval_problems(routes, configs, self._connectors)
@@ -66,8 +69,7 @@ class Reading:
             destinations=configs,
             routes=routes,
             approval=ApprovalTimes(**dict(approval)) if approval else ApprovalTimes(),
-            notices=self._known(notices.destinations, "notices.destinations") if notices else (),
-            notice_fallback=self._known_or_none(notices.fallback, "notices.fallback") if notices else None,
+            notices=audience(notices) if notices else Audience(),
         )
 
     def _destinations(self, tables: Table) -> Mapping[str, DestinationConfig]:

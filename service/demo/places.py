@@ -87,6 +87,7 @@ destinations = ["{MAIL}"]
 
 [notices]
 destinations = ["{SLACK}", "{MAIL}"]
+every = "0"
 """
 
 

@@ -1,6 +1,11 @@
 """The kinds of notice in words, as people read them."""
 
-from service.domain.notices import NoticeKind
+from collections.abc import Sequence
+
+from service.domain.notices import NoticeKind, Told
+
+SHOWN = 5
+LONGEST_LINE = 300
 
 WORDS = {
     NoticeKind.STORY_FAILED: "Story failed",
@@ -27,3 +32,40 @@ WORDS = {
 def in_words(kind: str) -> str:
     """The kind in words; one that only a newer version knows is shown as it is written."""
     return WORDS[NoticeKind(kind)] if kind in WORDS else kind.replace("_", " ")
+
+
+_MANY = {
+    NoticeKind.STORY_FAILED: "stories failed",
+    NoticeKind.STORY_UNKNOWN: "stories are unknown to the Story API",
+    NoticeKind.STORY_GIVEN_UP: "stories were given up",
+    NoticeKind.STORY_UNCONFIRMED: "submissions got no answer",
+    NoticeKind.DELIVERY_DEAD: "deliveries were given up",
+    NoticeKind.LANE_PAUSED: "times work was paused",
+    NoticeKind.LANE_OFF: "destinations were switched off",
+    NoticeKind.LANE_RECOVERED: "times what was paused worked again",
+    NoticeKind.RESOLVED: "troubles are over",
+    NoticeKind.APPROVAL_UNASKED: "questions could not be asked",
+    NoticeKind.APPROVAL_EXPIRED: "questions were not answered",
+}
+
+
+def gathered(noted: Sequence[Told], page: str) -> tuple[str, str]:
+    """The title and the text of one message about these, of one kind, the oldest first; `page` shows all of them.
+
+    One is told whole. Of several there are the newest, a line each.
+    """
+    why = "\n".join(f"({remark}.)" for remark in dict.fromkeys(each.remark for each in noted if each.remark))
+    first = noted[0]
+    if len(noted) == 1:
+        return first.title, "\n".join(filter(None, (first.text, why)))
+    many = _MANY[NoticeKind(first.kind)] if first.kind in _MANY else f"times: {in_words(first.kind).lower()}"
+    title = f"{len(noted)} {many} since {first.created_at:%Y-%m-%d %H:%M} UTC"
+    lines = [_line(each) for each in noted[::-1][:SHOWN]]
+    left = len(noted) - len(lines)
+    more = f"… and {left} more: {page}" if left else f"All of them: {page}"
+    return title, "\n".join(filter(None, (*lines, more, why)))
+
+
+def _line(noted: Told) -> str:
+    line = " – ".join((noted.title, *noted.text.split("\n", 1)[:1])).rstrip(" –")
+    return f"• {line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + '…'}"

@@ -41,7 +41,6 @@ class ClaimedStep:
     id: int
     lane: Lane
     story: int | None
-    notice: int | None
     revision: int
     route: str
     generation: int

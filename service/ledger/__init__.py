@@ -7,6 +7,7 @@ from service.ledger import (  # the metadata is whole only with them
     metrics_tables,  # noqa: F401
     people_tables,  # noqa: F401
     retention_tables,  # noqa: F401
+    telling_tables,  # noqa: F401
     trouble_tables,  # noqa: F401
 )
 from service.ledger.engine import Ledger, LedgerDown

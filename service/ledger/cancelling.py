@@ -33,7 +33,6 @@ def cancel(tx: sa.Connection, row: StoryRow, who: str, now: datetime) -> Stopped
         sa.update(steps)
         .where(
             steps.c.story == row.id,
-            steps.c.notice.is_(None),
             steps.c.kind.in_(_WORK),
             steps.c.state.in_((StepState.PENDING, StepState.QUEUED)),
             steps.c.intent == Intent.PUBLISH,

@@ -37,7 +37,6 @@ def or_again(made: Any, *, poll: bool = False) -> Any:
     zero: sa.ColumnElement[int] = sa.literal_column("0")
     return made.on_conflict_do_update(
         index_elements=_STORY_STEP,
-        index_where=steps.c.notice.is_(None),
         set_={
             "hints": steps.c.hints + sa.literal_column("1"),
             "state": sa.case((ended, _word(StepState.PENDING)), else_=steps.c.state),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepKind, StepState
 from service.domain.video_names import video_prefix
-from service.ledger import forgotten, stories, submit_keys
+from service.ledger import forgotten, stories, submit_keys, telling_steps
 from service.ledger.engine import insert
 from service.ledger.people_tables import audit
 from service.ledger.retention_tables import discarded_files
@@ -53,7 +53,9 @@ def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
     for a story that is not there.
     """
     row = stories.lock(tx, key)
-    running = sa.exists().where(steps.c.story == key, steps.c.state == StepState.RUNNING)
+    telling = list(tx.execute(telling_steps.of_story(key)).scalars())
+    mine = sa.or_(steps.c.story == key, steps.c.id.in_(telling))
+    running = sa.exists().where(mine, steps.c.state == StepState.RUNNING)
     if tx.execute(sa.select(running)).scalar_one():
         raise StillRunning(f"a step of story {row.name} is just running; try again when it has ended")
     prefixes = list(
@@ -67,6 +69,7 @@ def forget_story(tx: sa.Connection, key: int, now: datetime) -> Forgotten:
     # the foreign key would keep them, with the bodies that name the story
     gone = tx.execute(sa.delete(receipts).where(receipts.c.story == key)).rowcount
     tx.execute(sa.delete(stories_table).where(stories_table.c.id == key))
+    telling_steps.drop_empty(tx, telling)
     forgotten.note(tx, row.story_id, now)
     return Forgotten(row, prefixes, gone)
 
@@ -179,6 +182,7 @@ def _over() -> tuple[sa.ColumnElement[bool], ...]:
     return (
         stories_table.c.state.not_in(UNFINISHED_STORIES),
         ~_open_step(steps.c.story == stories_table.c.id),
+        ~sa.exists().where(notices.c.story == stories_table.c.id, telling_steps.are_open(notices.c.id)),
     )
 
 
@@ -201,7 +205,7 @@ AGED: Mapping[str, Aged] = {
     "notices": Aged(
         notices,
         notices.c.created_at,
-        sa.or_(_unsettled(notices.c.story), _open_step(steps.c.notice == notices.c.id)),
+        sa.or_(_unsettled(notices.c.story), telling_steps.are_open(notices.c.id)),
     ),
     "audit": Aged(audit, audit.c.at, sa.false()),
 }
@@ -228,7 +232,10 @@ def delete(tx: sa.Connection, what: str, keys: Collection[int]) -> int:
     chosen = aged.table.c.id.in_(keys), ~aged.kept
     if what == "bodies":
         return tx.execute(sa.update(receipts).where(*chosen).values(body=b"")).rowcount
-    return tx.execute(sa.delete(aged.table).where(*chosen)).rowcount
+    telling = telling_steps.steps_telling(tx, list(keys)) if what == "notices" else []
+    gone = tx.execute(sa.delete(aged.table).where(*chosen)).rowcount
+    telling_steps.drop_empty(tx, telling)
+    return gone
 
 
 def forget_cleared(tx: sa.Connection, before: datetime) -> None:

@@ -1,16 +1,13 @@
-"""Notices: recorded once by key, together with the steps that tell them."""
+"""Notices: recorded once by key, together with who is to be told."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.notices import Trouble
-from service.domain.states import StepKind
-from service.domain.steps import Lane
-from service.ledger import steps
+from service.domain.notices import Audience, Trouble
+from service.ledger import tellings
 from service.ledger.engine import insert
 from service.ledger.tables import notices, stories
 
@@ -28,12 +25,18 @@ class NoticeRow:
     created_at: datetime
 
 
-def add(tx: sa.Connection, trouble: Trouble, destinations: Sequence[str], now: datetime) -> bool:
-    """Records the notice and the steps that tell it to `destinations`; False when its key was told before.
+def add(tx: sa.Connection, trouble: Trouble, audience: Audience, now: datetime) -> int | None:
+    """Records the notice and has the audience told; returns its key, None when that of `trouble` was known before."""
+    key = record(tx, trouble, now)
+    if key is not None:
+        for name in audience.hears(trouble):
+            tellings.join(tx, name, trouble.group, key, now, alone=audience.every is None)
+    return key
 
-    A destination is not told of its own trouble where another one can be.
-    """
-    row = tx.execute(
+
+def record(tx: sa.Connection, trouble: Trouble, now: datetime) -> int | None:
+    """Records the notice alone; returns its key, None when that of `trouble` was known before."""
+    key: int | None = tx.execute(
         insert(tx, notices)
         .values(
             key=trouble.key,
@@ -45,25 +48,8 @@ def add(tx: sa.Connection, trouble: Trouble, destinations: Sequence[str], now: d
         )
         .on_conflict_do_nothing()
         .returning(notices.c.id)
-    ).one_or_none()
-    if row is None:
-        return False
-    others = [name for name in destinations if name != trouble.about] or list(destinations)
-    steps.add(
-        tx,
-        [
-            steps.NewStep(Lane(StepKind.NOTIFY, name), story=trouble.story, notice=row.id)
-            for name in dict.fromkeys(others)
-        ],
-        now,
-    )
-    return True
-
-
-def read(tx: sa.Connection, notice_id: int) -> NoticeRow | None:
-    """One notice."""
-    row = tx.execute(_rows().where(notices.c.id == notice_id)).one_or_none()
-    return None if row is None else _notice(row)
+    ).scalar_one_or_none()
+    return key
 
 
 def recent(

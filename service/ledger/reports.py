@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.domain.states import StepState
+from service.ledger import telling_steps
 from service.ledger.engine import insert
 from service.ledger.tables import attempts, heartbeats, steps
 
@@ -53,8 +54,8 @@ class AttemptRow:
 
 
 def steps_of(tx: sa.Connection, story: int) -> list[StepRow]:
-    """The story's steps, in the order in which they were made."""
-    query = sa.select(steps).where(steps.c.story == story).order_by(steps.c.id)
+    """The story's steps and those that tell people of it, in the order in which they were made."""
+    query = sa.select(steps).where(steps.c.id.in_(_belonging_to(story))).order_by(steps.c.id)
     return [
         StepRow(**{name: getattr(row, name) for name in StepRow.__dataclass_fields__})
         for row in tx.execute(query)
@@ -65,14 +66,17 @@ def attempts_of(tx: sa.Connection, story: int, limit: int = 500) -> list[Attempt
     """The newest attempts at all of the story's steps, oldest first."""
     query = (
         sa.select(attempts)
-        .join(steps, steps.c.id == attempts.c.step)
-        .where(steps.c.story == story)
+        .where(attempts.c.step.in_(_belonging_to(story)))
         .order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
         .limit(limit)
     )
     names = AttemptRow.__dataclass_fields__
     newest = [AttemptRow(**{name: getattr(row, name) for name in names}) for row in tx.execute(query)]
     return newest[::-1]
+
+
+def _belonging_to(story: int) -> sa.CompoundSelect[Any]:
+    return sa.union_all(sa.select(steps.c.id).where(steps.c.story == story), telling_steps.of_story(story))
 
 
 def backlog(tx: sa.Connection) -> dict[str, dict[str, int]]:

@@ -27,7 +27,6 @@ def earlier(tx: sa.Connection, step: ClaimedStep) -> tuple[bool, Mapping[str, An
             steps.c.story == step.story,
             steps.c.kind == step.lane.kind,
             steps.c.destination == step.lane.destination,
-            steps.c.notice.is_(None),
             steps.c.revision < step.revision,
         )
         .order_by(steps.c.revision.desc())
@@ -50,7 +49,6 @@ def later_is_made(step: ClaimedStep) -> sa.ColumnElement[bool]:
         _later.c.story == step.story,
         _later.c.kind == step.lane.kind,
         _later.c.destination.in_(names),
-        _later.c.notice.is_(None),
         _later.c.revision > step.revision,
     )
 

@@ -28,7 +28,6 @@ class NewStep:
     story: int | None
     revision: int = 1
     route: str = ""
-    notice: int | None = None
     reference: Mapping[str, Any] | None = None
     instead_of: str | None = None
 
@@ -40,7 +39,6 @@ def add(tx: sa.Connection, wanted: Sequence[NewStep], now: datetime) -> None:
             insert(tx, steps)
             .values(
                 story=step.story,
-                notice=step.notice,
                 kind=step.lane.kind,
                 destination=step.lane.destination,
                 revision=step.revision,
@@ -375,7 +373,6 @@ def _claimed(row: Any) -> ClaimedStep:
         id=row.id,
         lane=Lane(StepKind(row.kind), row.destination),
         story=row.story,
-        notice=row.notice,
         revision=row.revision,
         route=row.route,
         generation=row.generation,

@@ -7,14 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.notices import NoticeKind, Trouble
+from service.domain.notices import Audience, NoticeKind, Trouble
 from service.domain.spoken_time import lasted
-from service.domain.states import StepKind, StepState
 from service.domain.steps import Lane
-from service.ledger import notices
+from service.ledger import notices, tellings
 from service.ledger.engine import insert
-from service.ledger.tables import notices as notice_table
-from service.ledger.tables import steps
+from service.ledger.tellings import Heard
 from service.ledger.trouble_tables import troubles
 
 
@@ -43,7 +41,7 @@ _AFTERWARDS = {
 def begin(
     tx: sa.Connection,
     trouble: Trouble,
-    destinations: Sequence[str] | None,
+    audience: Audience | None,
     now: datetime,
     about: str = "",
     *,
@@ -51,7 +49,7 @@ def begin(
 ) -> bool:
     """Opens the trouble and has people told of it; False while one of its kind `about` the same is open.
 
-    Its notice's key is made here, so that the same may come again. `destinations` None: it is listed, and nobody is
+    Its notice's key is made here, so that the same may come again. `audience` None: it is listed, and nobody is
     told. `since`: when it began, where that was before `now`.
     """
     key = tx.execute(
@@ -68,16 +66,11 @@ def begin(
     ).scalar_one_or_none()
     if key is None:
         return False
-    if destinations is None:
+    if audience is None:
         return True
     told_as = f"{trouble.kind}/{about}/trouble-{key}"
-    notices.add(
-        tx,
-        Trouble(told_as, trouble.kind, trouble.title, trouble.text, about=trouble.about),
-        destinations,
-        now,
-    )
-    notice = sa.select(notice_table.c.id).where(notice_table.c.key == told_as).scalar_subquery()
+    new = Trouble(told_as, trouble.kind, trouble.title, trouble.text, about=trouble.about)
+    notice = notices.add(tx, new, audience, now)
     tx.execute(sa.update(troubles).where(troubles.c.id == key).values(notice=notice))
     return True
 
@@ -93,10 +86,9 @@ def end(
     row = _close(tx, [kind], now, about)
     if row is None:
         return False
-    knowing = _knowing(tx, row.notice, now)
+    over = _Over(tx, row, _knowing(tx, row.notice, now), now)
     if not quietly:
-        title = f"Over: {row.title}"
-        _tell_over(tx, row, knowing, NoticeKind.RESOLVED, title, _AFTERWARDS.get(kind, ""), now)
+        over.tell(NoticeKind.RESOLVED, f"Over: {row.title}", _AFTERWARDS.get(kind, ""))
     return True
 
 
@@ -105,14 +97,13 @@ def end_of_lane(tx: sa.Connection, lane: Lane, now: datetime, paused_by: str | N
     row = _close(tx, _OF_LANES, now, str(lane))
     if row is None:
         return False
-    knowing = _knowing(tx, row.notice, now)
+    over = _Over(tx, row, _knowing(tx, row.notice, now), now)
     if paused_by is None:
         after = "What was waiting is being sent." if lane.destination else "What was waiting is being done."
-        _tell_over(tx, row, knowing, NoticeKind.LANE_RECOVERED, f"Works again: {lane.words}", after, now)
+        over.tell(NoticeKind.LANE_RECOVERED, f"Works again: {lane.words}", after)
     else:
-        title = f"In hand: {lane.words}"
         after = f"{paused_by[:1].upper()}{paused_by[1:]}: nothing is sent there until somebody resumes it."
-        _tell_over(tx, row, knowing, NoticeKind.RESOLVED, title, after, now)
+        over.tell(NoticeKind.RESOLVED, f"In hand: {lane.words}", after)
     return True
 
 
@@ -173,29 +164,30 @@ def _close(tx: sa.Connection, kinds: Sequence[NoticeKind], now: datetime, about:
     return rows[-1] if rows else None
 
 
-def _tell_over(
-    tx: sa.Connection, row: Any, knowing: list[str], kind: NoticeKind, title: str, after: str, now: datetime
-) -> None:
-    if not knowing:
-        return
-    text = f"It lasted {lasted((now - row.opened_at).total_seconds())}. {after}".rstrip()
-    notices.add(tx, Trouble(f"{kind}/trouble-{row.id}", kind, title, text), knowing, now)
+@dataclass(frozen=True)
+class _Over:
+    """A trouble that was closed just now, to be told to those who know of it."""
+
+    tx: sa.Connection
+    row: Any
+    knowing: list[Heard]
+    now: datetime
+
+    def tell(self, kind: NoticeKind, title: str, after: str) -> None:
+        if not self.knowing:
+            return
+        text = f"It lasted {lasted((self.now - self.row.opened_at).total_seconds())}. {after}".rstrip()
+        key, ends = f"{kind}/trouble-{self.row.id}", NoticeKind(self.row.kind)
+        trouble = Trouble(key, kind, title, text, ends=ends)
+        notice = notices.record(self.tx, trouble, self.now)
+        if notice is not None:
+            for each in self.knowing:
+                tellings.join(self.tx, each.destination, trouble.group, notice, self.now, alone=each.alone)
 
 
-def _knowing(tx: sa.Connection, notice: int | None, now: datetime) -> list[str]:
+def _knowing(tx: sa.Connection, notice: int | None, now: datetime) -> list[Heard]:
     """Who heard of it; those who did not are not told any more."""
-    if notice is None:
-        return []
-    told = (steps.c.kind == StepKind.NOTIFY, steps.c.notice == notice)
-    tx.execute(
-        sa.update(steps)
-        .where(*told, steps.c.state == StepState.PENDING)
-        .values(state=StepState.CANCELLED, next_at=None, ended_at=now, remark="it was over before")
-    )
-    # one that is just being told counts as told: better an end without a beginning than the other way round
-    heard = (StepState.QUEUED, StepState.RUNNING, StepState.DONE)
-    query = sa.select(steps.c.destination).where(*told, steps.c.state.in_(heard)).order_by(steps.c.id)
-    return list(tx.execute(query).scalars())
+    return [] if notice is None else tellings.take_back(tx, notice, now)
 
 
 def _trouble(row: Any) -> TroubleRow:

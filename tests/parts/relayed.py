@@ -5,18 +5,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from rq import Worker
 
 from handlers.step_machine import StepMachine
 from handlers.worker import HANDLERS
 from service.configuration import load_configuration
 from service.dispatching import Dispatcher
-from service.domain.states import StepKind
+from service.domain.states import StepKind, StepState
 from service.job_queue import JobQueue, QueueDown
 from service.ledger import Ledger, reports, stories
 from service.ledger.migrating import current, migrate
 from service.ledger.reports import AttemptRow, StepRow
 from service.ledger.stories import StoryRow
+from service.ledger.tables import steps as table
+from service.ledger.telling_tables import tellings
 from service.media_url import MediaUrls
 from service.reconciliation import Reconciliation
 from service.settings import load_settings
@@ -118,6 +121,13 @@ class World:
         with self.relay.ledger.read() as tx:
             rows = reports.steps_of(tx, self.story(story_id).id)
         return {f"{row.kind}/{row.destination}".rstrip("/"): row for row in rows}
+
+    def people_hear(self, state: StepState = StepState.DONE) -> None:
+        """As if all that waits to be told had been told, or tried in vain."""
+        waiting = table.c.kind == StepKind.NOTIFY, table.c.state.in_(("pending", "queued"))
+        with self.relay.ledger.write() as tx:
+            tx.execute(sa.update(table).where(*waiting).values(state=state, next_at=None))
+            tx.execute(sa.update(tellings).values(frozen_at=self.clock()))
 
     def attempts(self, story_id: str) -> list[AttemptRow]:
         with self.relay.ledger.read() as tx:

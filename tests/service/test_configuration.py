@@ -17,6 +17,7 @@ from service.configuration import (
 )
 from service.connectors import UnknownConnector
 from service.domain.delivery import DeliveryFailed
+from service.domain.notices import Audience
 from service.domain.opening_hours import ALL_DAY, Hours, OpeningHours
 from service.domain.rates import Rate
 from service.domain.routing import Condition, Route
@@ -273,7 +274,7 @@ def test_the_whole_file(folder):
         ),
         Route("all", ("desk",)),
     )
-    assert configuration.notices == ("team",)
+    assert configuration.notices == Audience(("team",))
     assert SECRET not in repr(configuration)
 
 

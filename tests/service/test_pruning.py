@@ -7,10 +7,20 @@ import pytest
 import sqlalchemy as sa
 from relayed import World, make_world
 
-from service.domain.notices import NoticeKind, Trouble
+from service.domain.notices import Audience, NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.domain.steps import Lane
-from service.ledger import forgetting, notices, people, pruning_places, receipts, reports, steps, stories
+from service.ledger import (
+    forgetting,
+    notices,
+    people,
+    pruning_places,
+    receipts,
+    reports,
+    steps,
+    stories,
+    telling_steps,
+)
 from service.ledger.people import Deed
 from service.ledger.pruning_places import Place
 from service.ledger.receipts import Receipt
@@ -73,11 +83,16 @@ def story(world: World, name: str, state: StoryState = StoryState.SETTLED, deliv
             "submission", Verdict.ACCEPTED, b'{"id": 1}', "application/json", "", now, story=key
         )
         receipts.add(tx, [receipt])
-        notices.add(tx, Trouble(f"k/{name}", NoticeKind.STORY_FAILED, "t", "x", story=key), ["shelf"], now)
+        notices.add(
+            tx,
+            Trouble(f"k/{name}", NoticeKind.STORY_FAILED, "t", "x", story=key),
+            Audience(("shelf",), every=None),
+            now,
+        )
         steps.add(tx, [steps.NewStep(Lane(StepKind.DELIVER, "shelf"), key)], now)
         tx.execute(
             sa.update(steps_table)
-            .where(steps_table.c.story == key)
+            .where(sa.or_(steps_table.c.story == key, steps_table.c.id.in_(telling_steps.of_story(key))))
             .values(state="done", next_at=None, ended_at=now)
         )
         delivers = sa.and_(steps_table.c.story == key, steps_table.c.kind == "deliver")

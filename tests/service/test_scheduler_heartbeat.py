@@ -2,12 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from relayed import World, make_world
 
-from service.domain.states import StepState
 from service.ledger import notices, troubles
-from service.ledger.tables import steps as table
 from service.scheduler_heartbeat import LOOK_SECONDS, SchedulerWatch, beat
 
 TOML = """
@@ -62,8 +59,7 @@ def test_a_silent_scheduler_is_told_once_without_it_and_its_return_as_well(world
     with world.relay.ledger.read() as tx:
         (notice,) = notices.recent(tx, 9)
     assert "was last seen at 2026-03-01 12:00:00 UTC" in notice.text
-    with world.relay.ledger.write() as tx:
-        tx.execute(sa.update(table).values(state=StepState.DONE, next_at=None))
+    world.people_hear()
     beat(world.relay, world.clock())
     assert lasting(world) == []
     with world.relay.ledger.read() as tx:

@@ -10,7 +10,7 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from service.cli.trouble_checks import ADVICE
-from service.domain.notices import LASTING, NoticeKind, Trouble
+from service.domain.notices import LASTING, Audience, NoticeKind, Trouble
 from service.domain.states import StepKind, StepState, StoryState
 from service.domain.steps import Lane, Opens
 from service.ledger import lanes, reports, troubles
@@ -295,7 +295,9 @@ def test_what_lasts_is_told_with_what_to_do_but_not_lanes_which_are_told_by_them
             (NoticeKind.CREDITS_LOW, "The month's credits run low"),
             (NoticeKind.LANE_PAUSED, "Paused"),
         ):
-            troubles.begin(tx, Trouble("", kind, title, "text"), [], now, since=now - timedelta(hours=3))
+            troubles.begin(
+                tx, Trouble("", kind, title, "text"), Audience(), now, since=now - timedelta(hours=3)
+            )
     parts, result = examined(running)
     assert result.exit_code == 0
     assert {part: found for part, found in parts.items() if found[0] != "ok"} == {

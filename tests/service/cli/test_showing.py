@@ -1,6 +1,6 @@
 import pytest
 
-from service.domain.notices import NoticeKind, Trouble
+from service.domain.notices import Audience, NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.ledger import notices, receipts, stories
 from service.ledger import steps as step_rows
@@ -28,7 +28,7 @@ def full(home, book, now):
             )
             receipts.add(tx, [receipt])
         trouble = Trouble("key", NoticeKind.DELIVERY_DEAD, "Not delivered to attic", "locked", story=key)
-        notices.add(tx, trouble, (), now)
+        notices.add(tx, trouble, Audience(), now)
     claimed = book.attempt(step)
     with home.ledger.write() as tx:
         step_rows.end(tx, claimed, now, StepState.DEAD, {"last_error": "the attic is locked"})

@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 from relayed import World, make_world
 
-from service.domain.notices import NoticeKind, Trouble
+from service.domain.notices import Audience, NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.domain.steps import Lane, Opens
 from service.ledger import Ledger, lanes, meter, metrics, notices, receipts, steps, stories, troubles
@@ -188,7 +188,7 @@ def test_what_waits_is_shown_with_the_age_of_the_oldest(world: World) -> None:
             first_delay=9,
             fingerprint=None,
         )
-        notices.add(tx, Trouble("k", NoticeKind.LANE_PAUSED, "t", "x"), [], world.clock())
+        notices.add(tx, Trouble("k", NoticeKind.LANE_PAUSED, "t", "x"), Audience(), world.clock())
     value = scrape(world)
     assert value("steps", kind="fetch", destination="", state="pending") == 1
     assert value("oldest_due_step_age_seconds", kind="fetch", destination="") == 90
@@ -383,7 +383,7 @@ def test_troubles_that_last_are_counted_until_they_are_over(world: World) -> Non
     kind = NoticeKind.DISK_LOW
     with world.relay.ledger.write() as tx:
         for about in ("ledger", "var"):
-            troubles.begin(tx, Trouble("", kind, "full", "text"), [], world.clock(), about)
+            troubles.begin(tx, Trouble("", kind, "full", "text"), Audience(), world.clock(), about)
     value = scrape(world)
     assert (value("trouble_open", kind="disk_low"), value("trouble_open", kind="queue_old")) == (2, 0)
     with world.relay.ledger.write() as tx:

@@ -173,7 +173,6 @@ def upgrade() -> None:
         "steps",
         sa.Column("id", _ID, nullable=False),
         sa.Column("story", _ID, nullable=True),
-        sa.Column("notice", _ID, nullable=True),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("destination", sa.Text(), server_default="", nullable=False),
         sa.Column("revision", sa.Integer(), server_default="1", nullable=False),
@@ -221,7 +220,6 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("ended_at", UtcTime(), nullable=True),
-        sa.ForeignKeyConstraint(["notice"], ["notices.id"], name=op.f("fk_steps_notice"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["story"], ["stories.id"], name=op.f("fk_steps_story"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_steps")),
     )
@@ -242,20 +240,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index(
-        "uq_steps_notice_destination",
-        "steps",
-        ["notice", "destination"],
-        unique=True,
-        sqlite_where=sa.text("notice IS NOT NULL"),
-        postgresql_where=sa.text("notice IS NOT NULL"),
-    )
-    op.create_index(
         "uq_steps_story_kind_destination_revision",
         "steps",
         ["story", "kind", "destination", "revision"],
         unique=True,
-        sqlite_where=sa.text("notice IS NULL"),
-        postgresql_where=sa.text("notice IS NULL"),
     )
     op.create_table(
         "attempts",

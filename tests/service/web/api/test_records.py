@@ -4,7 +4,7 @@ from datetime import timedelta
 from relayed import World
 
 from service.domain.api_tokens import Scope
-from service.domain.notices import NoticeKind, Trouble
+from service.domain.notices import Audience, NoticeKind, Trouble
 from service.ledger import notices, troubles
 
 
@@ -13,11 +13,11 @@ def test_troubles_that_last_are_listed_also_those_of_which_nobody_is_told(
 ) -> None:
     program, now = with_scopes(Scope.READ), world.clock()
     with world.relay.ledger.write() as tx:
-        troubles.begin(tx, Trouble("", NoticeKind.DISK_LOW, "Full", "Make room."), [], now, "ledger")
+        troubles.begin(tx, Trouble("", NoticeKind.DISK_LOW, "Full", "Make room."), Audience(), now, "ledger")
         troubles.begin(tx, Trouble("", NoticeKind.LANE_PAUSED, "Paused", ""), None, now, "ask/team")
-        troubles.begin(tx, Trouble("", NoticeKind.QUEUE_OLD, "Waits", ""), [], now)
+        troubles.begin(tx, Trouble("", NoticeKind.QUEUE_OLD, "Waits", ""), Audience(), now)
         assert troubles.end(tx, NoticeKind.QUEUE_OLD, now + timedelta(hours=1))
-        notices.add(tx, Trouble("k", NoticeKind.STORY_FAILED, "Failed", ""), [], now)
+        notices.add(tx, Trouble("k", NoticeKind.STORY_FAILED, "Failed", ""), Audience(), now)
     lasting = program.get("/troubles").json["items"]
     assert [(each["kind"], each["about"], each["resolved_at"]) for each in lasting] == [
         ("lane_paused", "ask/team", None),

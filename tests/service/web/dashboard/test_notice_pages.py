@@ -4,7 +4,7 @@ import re
 from dashboard_client import SignIn
 from relayed import World
 
-from service.domain.notices import NoticeKind, Trouble
+from service.domain.notices import Audience, NoticeKind, Trouble
 from service.domain.people import Role
 from service.domain.states import StepKind
 from service.domain.steps import Lane
@@ -21,9 +21,9 @@ def test_what_troubles_now_comes_first_as_text_and_the_rest_page_by_page(
     with world.relay.ledger.write() as tx:
         for number in range(60):
             trouble = Trouble(f"k{number}", NoticeKind.STORY_FAILED, f"Number {number}.", HOSTILE)
-            notices.add(tx, trouble, [], world.clock())
+            notices.add(tx, trouble, Audience(), world.clock())
         lasting = Trouble("", NoticeKind.QUEUE_OLD, "Work waits", HOSTILE)
-        troubles.begin(tx, lasting, [], world.clock())
+        troubles.begin(tx, lasting, Audience(), world.clock())
     page = client.get("/notices").text
     assert page.index("Troubling now") < page.index("Work waits") < page.index("Number 59.")
     assert HOSTILE not in page
@@ -46,7 +46,7 @@ def test_troubles_stand_on_every_page_until_they_are_over(signed_in: SignIn, wor
         assert "badge" not in client.get(path).text
     with world.relay.ledger.write() as tx:
         lasting = Trouble("", NoticeKind.LANE_OFF, "Switched off: shelf", HOSTILE, about="shelf")
-        troubles.begin(tx, lasting, [], world.clock(), "deliver/shelf")
+        troubles.begin(tx, lasting, Audience(), world.clock(), "deliver/shelf")
         troubles.begin(tx, Trouble("", NoticeKind.DISK_LOW, "Full", ""), None, world.clock(), "ledger")
     world.clock.move(3900)
     for path in ("/", "/receipts"):
@@ -72,7 +72,7 @@ def test_notices_of_one_kind(signed_in: SignIn, world: World) -> None:
     with world.relay.ledger.write() as tx:
         for number in range(120):
             kind = NoticeKind.STORY_FAILED if number % 2 else NoticeKind.DELIVERY_DEAD
-            notices.add(tx, Trouble(f"k{number}", kind, f"Number {number}.", ""), [], world.clock())
+            notices.add(tx, Trouble(f"k{number}", kind, f"Number {number}.", ""), Audience(), world.clock())
     page = client.get("/notices?kind=story_failed").text
     assert ("Number 119." in page, "Number 118." in page, "Number 21." in page) == (True, False, True)
     assert "Number 19." not in page
