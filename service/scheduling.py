@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import sentry_sdk
 import structlog
 
-from service import late_notices, scheduler_heartbeat
+from service import digesting, late_notices, scheduler_heartbeat
 from service.bulk_replaying import BulkReplaying
 from service.lane_watching import LaneWatch
 from service.ledger import LedgerDown, metrics, reports
@@ -69,6 +69,7 @@ class Scheduler:
             self._mind_questions,
             self._watch_trouble,
             self._pass_on_notices,
+            self._send_digest,
         )
         failed = [part for part in parts if not _goes_well(part, now)]
         if not failed:
@@ -93,6 +94,9 @@ class Scheduler:
 
     def _pass_on_notices(self, _now: datetime) -> None:
         late_notices.pass_on_late(self.relay)
+
+    def _send_digest(self, _now: datetime) -> None:
+        digesting.send_due(self.relay)
 
     def _ping(self, now: datetime) -> None:
         """Tells a watcher outside, once a minute, that a pass went well; its address holds a secret."""

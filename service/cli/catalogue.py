@@ -40,6 +40,7 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         "Places and care",
         (
             Listed("doctor", "Check everything and say what to do.", "service.cli.doctor:doctor"),
+            Listed("digest", "Tell what happened on a day.", "service.cli.digests:digest"),
             Listed("send-test", "Send a test to one destination.", "service.cli.sending:send_test"),
             Listed("preview", "Show what a destination would get."),
             Listed("webhook-url", "Print a route's webhook URL.", "service.cli.addresses:webhook_url"),

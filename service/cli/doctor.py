@@ -16,6 +16,7 @@ from service.cli.machine_checks import (
     check_store,
     check_the_ledger,
 )
+from service.cli.notice_checks import check_notices
 from service.cli.output import counted, note, plain_lines, show, show_json, table, word
 from service.cli.remote_checks import check_destinations, check_story_api
 from service.cli.route_checks import check_routes
@@ -60,6 +61,7 @@ def _look() -> Iterator[Finding]:
         return
     yield _configuration(settings, configuration)
     yield from check_routes(configuration)
+    yield from check_notices(configuration)
     yield from _look_closer(settings, configuration)
 
 

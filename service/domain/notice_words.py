@@ -23,6 +23,7 @@ WORDS = {
     NoticeKind.CREDITS_REFUSED: "Credits used up",
     NoticeKind.CREDITS_LOW: "Budget of credits",
     NoticeKind.SCHEDULER_SILENT: "Scheduler silent",
+    NoticeKind.DIGEST: "Daily digest",
     NoticeKind.RESOLVED: "Over",
     NoticeKind.APPROVAL_UNASKED: "Question not asked",
     NoticeKind.APPROVAL_EXPIRED: "Question not answered",
@@ -49,6 +50,13 @@ _MANY = {
 }
 
 
+def in_many(kind: str, count: int) -> str:
+    """Several notices of the kind: "7 deliveries were given up"; one as the kind is called: "delivery given up"."""
+    if count == 1:
+        return f"1 {in_words(kind)[:1].lower()}{in_words(kind)[1:]}"
+    return f"{count:,} {_MANY[NoticeKind(kind)] if kind in _MANY else f'times: {in_words(kind).lower()}'}"
+
+
 def gathered(noted: Sequence[Told], page: str) -> tuple[str, str]:
     """The title and the text of one message about these, of one kind, the oldest first; `page` shows all of them.
 
@@ -58,8 +66,7 @@ def gathered(noted: Sequence[Told], page: str) -> tuple[str, str]:
     first = noted[0]
     if len(noted) == 1:
         return first.title, "\n".join(filter(None, (first.text, why)))
-    many = _MANY[NoticeKind(first.kind)] if first.kind in _MANY else f"times: {in_words(first.kind).lower()}"
-    title = f"{len(noted)} {many} since {first.created_at:%Y-%m-%d %H:%M} UTC"
+    title = f"{in_many(first.kind, len(noted))} since {first.created_at:%Y-%m-%d %H:%M} UTC"
     lines = [_line(each) for each in noted[::-1][:SHOWN]]
     left = len(noted) - len(lines)
     more = f"… and {left} more: {page}" if left else f"All of them: {page}"

@@ -28,6 +28,7 @@ class NoticeKind(StrEnum):
     CREDITS_REFUSED = "credits_refused"
     CREDITS_LOW = "credits_low"
     SCHEDULER_SILENT = "scheduler_silent"
+    DIGEST = "digest"
     RESOLVED = "resolved"
     APPROVAL_UNASKED = "approval_unasked"
     APPROVAL_EXPIRED = "approval_expired"
@@ -88,10 +89,12 @@ class Told:
 
 def kind_of(group: str) -> str:
     """The kind of trouble that a group of notices begins or ends."""
-    return group.rpartition(_OF)[2]
+    return group.partition(ALONE)[0].rpartition(_OF)[2]
 
 
 _OF = "/"
+ALONE = "#"
+"""What comes after it in a group's name makes it the group of one notice alone."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Quiet:
 
     def until(self, now: datetime, group: str) -> datetime | None:
         """The end of the quiet hours that hold such notices at this moment; None: they may be told."""
-        if kind_of(group) in self.loud or not self.hours.are_open(now):
+        if kind_of(group) in (*self.loud, NoticeKind.DIGEST) or not self.hours.are_open(now):
             return None
         local = now.astimezone(self.hours.zone)
         minute = self.hours.hours[0].end

@@ -52,6 +52,11 @@ def record(tx: sa.Connection, trouble: Trouble, now: datetime) -> int | None:
     return key
 
 
+def is_recorded(tx: sa.Connection, key: str) -> bool:
+    """Whether there is a notice of this key."""
+    return bool(tx.execute(sa.select(sa.exists().where(notices.c.key == key))).scalar_one())
+
+
 def recent(
     tx: sa.Connection,
     limit: int,

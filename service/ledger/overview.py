@@ -87,7 +87,7 @@ def publishing(tx: sa.Connection, since: datetime) -> Publishing:
     told = sa.case(
         (newest.c.webhook_at < newest.c.finished_at, newest.c.webhook_at), else_=newest.c.finished_at
     )
-    query = sa.select(_day(tx, newest.c.finished_at), _seconds(tx, told, newest.c.published_at))
+    query = sa.select(_day(tx, newest.c.finished_at), seconds_between(tx, told, newest.c.published_at))
     everything: list[float] = []
     daily: dict[str, list[float]] = {}
     for day, took in tx.execute(query):
@@ -180,9 +180,10 @@ def _day(tx: sa.Connection, at: sa.ColumnElement[datetime | None]) -> sa.ColumnE
     return sa.func.substr(sa.cast(at, sa.Text), 1, 10)
 
 
-def _seconds(
+def seconds_between(
     tx: sa.Connection, since: sa.ColumnElement[datetime | None], until: sa.ColumnElement[datetime | None]
 ) -> sa.ColumnElement[float]:
+    """The seconds from one moment to a later one; 0 where it is earlier."""
     if tx.dialect.name == "postgresql":
         moment = sa.DateTime(timezone=True)
         span = sa.type_coerce(until, moment) - sa.type_coerce(since, moment)

@@ -150,6 +150,7 @@ notices = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Index("ix_notices_story", "story"),
+    sa.Index("ix_notices_created_at", "created_at"),
 )
 
 steps = sa.Table(

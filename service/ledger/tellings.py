@@ -11,13 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from service import tracing
-from service.domain.notices import Audience, Told
+from service.domain.notices import ALONE, Audience, Told
 from service.domain.states import ENDED_STEPS, StepKind, StepState
 from service.ledger.engine import insert
 from service.ledger.tables import UtcTime, notices, steps, stories
 from service.ledger.telling_tables import telling_notices, tellings
 
-_ALONE = "#"
 _WAITING = (StepState.PENDING, StepState.QUEUED)
 
 
@@ -55,7 +54,7 @@ def join(
     remark: str = "",
 ) -> None:
     """Has the destination told of the notice: together with what else waits there, or `alone`."""
-    named = f"{group}{_ALONE}{notice}" if alone else group
+    named = f"{group}{ALONE}{notice}" if alone else group
     key = (
         _open(tx, destination, named) or _begin(tx, destination, named, now) or _open(tx, destination, named)
     )
@@ -107,7 +106,7 @@ def take_back(tx: sa.Connection, notice: int, now: datetime) -> list[Heard]:
         .where(telling_notices.c.notice == notice)
         .order_by(tellings.c.id)
     ).all()
-    heard = [Heard(row.destination, _ALONE in row.group) for row in rows if not _spares(tx, row, notice, now)]
+    heard = [Heard(row.destination, ALONE in row.group) for row in rows if not _spares(tx, row, notice, now)]
     return list(dict.fromkeys(heard))
 
 
@@ -144,7 +143,7 @@ def pass_on(tx: sa.Connection, key: int, audience: Audience, now: datetime, why:
     if row is None or fallback is None:
         return False
     for notice in _unheard(tx, key, fallback):
-        group = row.group.partition(_ALONE)[0]
+        group = row.group.partition(ALONE)[0]
         join(
             tx, fallback, group, notice, now, alone=audience.every is None, remark=f"{row.destination} {why}"
         )

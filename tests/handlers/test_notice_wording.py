@@ -68,7 +68,9 @@ def in_slack(slack: SlackStandIn) -> list[str]:
 
 def by_mail(mailbox: Mailbox) -> list[tuple[str, str]]:
     parts = [(mail.message["Subject"], mail.message.get_body(("plain",))) for mail in mailbox.messages]
-    return [(str(subject).strip(), body.get_content().replace("\r\n", "\n")) for subject, body in parts if body]
+    return [
+        (str(subject).strip(), body.get_content().replace("\r\n", "\n")) for subject, body in parts if body
+    ]
 
 
 def test_one_then_several_in_one_message(world: World, slack: SlackStandIn, mailbox: Mailbox) -> None:

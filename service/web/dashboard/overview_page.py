@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from flask import Blueprint, render_template
 
 from service.domain.people import Role
-from service.domain.states import UNFINISHED_STORIES, StepKind, StoryState
+from service.domain.results import RESULT_OF, RESULTS
+from service.domain.states import StepKind, StoryState
 from service.ledger import approvals, lanes, overview, stories
 from service.ledger.lanes import LaneState
 from service.ledger.overview import Day, Health, Publishing, Times, Waiting
@@ -18,16 +19,6 @@ from service.wiring import Relay
 
 DAYS = 14
 HEALTH_HOURS = 24
-
-RESULTS = ("published", "not published", "cancelled", "under way")
-"""What a day's stories came to, from the bottom of the stack to its top."""
-
-_RESULTS = {
-    StoryState.SETTLED: "published",
-    StoryState.CANCELLED: "cancelled",
-    **dict.fromkeys((StoryState.FAILED, StoryState.UNKNOWN, StoryState.GIVEN_UP), "not published"),
-    **dict.fromkeys(UNFINISHED_STORIES, "under way"),
-}
 
 
 @dataclass(frozen=True)
@@ -139,7 +130,7 @@ def trends(relay: Relay) -> Trends:
 def _line(day: date, counted: Day, times: Publishing) -> DayLine:
     results = dict.fromkeys(RESULTS, 0)
     for state, count in counted.states.items():
-        results[_RESULTS[StoryState(state)]] += count
+        results[RESULT_OF[StoryState(state)]] += count
     return DayLine(day, results, times.by_day.get(day), counted.credits)
 
 

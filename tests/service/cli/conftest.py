@@ -44,6 +44,9 @@ destinations = ["shelf"]
 name = "both"
 when = { labels = { team = "brand" } }
 destinations = ["shelf", "attic"]
+
+[notices]
+destinations = ["attic"]
 """
 
 

@@ -48,7 +48,7 @@ def test_all_is_well(running):
     assert {part: status for part, (status, _, _) in parts.items()} == {
         "settings": "ok", "configuration": "ok", "secret keys": "ok", "public url": "ok", "ledger": "ok", "queue": "ok",
         "workers": "ok", "scheduler": "ok", "video store": "ok", "story api": "ok",
-        "destination attic": "ok", "destination shelf": "ok",
+        "notices": "ok", "destination attic": "ok", "destination shelf": "ok",
     }  # fmt: skip
     assert result.exit_code == 0
     printed = running.done("doctor")

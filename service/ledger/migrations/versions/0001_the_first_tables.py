@@ -132,6 +132,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
         sa.UniqueConstraint("key", name=op.f("uq_notices_key")),
     )
+    op.create_index("ix_notices_created_at", "notices", ["created_at"], unique=False)
     op.create_index("ix_notices_story", "notices", ["story"], unique=False)
     op.create_table(
         "receipts",

@@ -1,0 +1,72 @@
+"""The daily digest in words, and the days of summer time."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.domain.digest import Day, Numbers, words
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
+DAY = Day(date(2026, 3, 1), BERLIN)
+AT = "https://relay.example"
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-03-01", 24)])
+def test_a_day_is_as_long_as_by_the_clocks_there(day: str, hours: int) -> None:
+    meant = Day(date.fromisoformat(day), BERLIN)
+    assert meant.ends - meant.begins == timedelta(hours=hours)
+
+
+def test_a_full_day() -> None:
+    numbers = Numbers(
+        results={"under way": 1, "published": 9, "not published": 2},
+        credits=480,
+        published=9,
+        typical=1.24,
+        slowest=190,
+        slowest_title="The\nlighthouse",
+        finished=11,
+        missed=1,
+        noted={"story_failed": 2, "delivery_dead": 1},
+        worst=["Not delivered to cms: The lighthouse", "x" * 300],
+        troubles=[("Paused: deliveries to cms", NOW - timedelta(hours=3, minutes=10))],
+        questions=1,
+    )
+    title, text = words(DAY, numbers, AT, NOW)
+    assert title == "Sunday, 1 March 2026: 12 stories, 9 published, 2 not published, 1 under way"
+    assert text.splitlines() == [
+        "12 stories came in: 9 published, 2 not published, 1 under way. They cost 480 credits.",
+        "From the news of 9 stories to the last destination: half within 1.2 s, "
+        "the slowest 3 minutes (The lighthouse).",
+        "Webhooks: none came for 1 of 11 finished stories; polling found them.",
+        "",
+        "What people were told of: 1 delivery given up, 2 stories failed.",
+        "• Not delivered to cms: The lighthouse",
+        f"• {'x' * 199}…",
+        "All of it: https://relay.example/notices",
+        "",
+        "Still troubling:",
+        "• Paused: deliveries to cms, for 3 hours 10 minutes",
+        "https://relay.example/notices",
+        "",
+        "1 question waits for an answer: https://relay.example/approvals",
+        "",
+        "https://relay.example/",
+    ]
+
+
+def test_an_empty_day_is_one_line() -> None:
+    title, text = words(DAY, Numbers(), AT, NOW)
+    assert title == "Sunday, 1 March 2026: a quiet day"
+    assert text.splitlines() == [
+        "No story came in, nothing failed, nothing is troubling.",
+        "https://relay.example/",
+    ]
+
+
+def test_a_day_of_which_only_a_trouble_is_left_is_not_empty() -> None:
+    title, text = words(DAY, Numbers(troubles=[("Full", NOW)]), AT, NOW)
+    assert title == "Sunday, 1 March 2026: 0 stories"
+    assert text.startswith("No story came in.\n\nStill troubling:\n• Full, for less than a minute\n")
