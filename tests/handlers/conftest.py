@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from placed import Place
 from relayed import World, make_world
 
 from service.emulator import EmulatorOptions, EmulatorServer
@@ -53,6 +54,11 @@ def make(tmp_path: Path, sqlite_url: str, emulator: EmulatorServer) -> Iterator[
 @pytest.fixture
 def world(make: MakeWorld) -> World:
     return make()
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
 
 
 @pytest.fixture

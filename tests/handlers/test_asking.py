@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
-from placed import Place, Publish, finished, told, world_on
+from placed import Place, Publish, finished, replay, told, went_to, withdraw, world_on
 from relayed import World
 
 from service.domain.approvals import ApprovalState, Decision, Through
@@ -21,8 +21,6 @@ from service.ledger.approval_tables import approvals as table
 from service.ledger.approvals import ApprovalRow
 from service.ledger.deciding import Decided
 from service.question_minding import QuestionMinding
-from service.replaying import Replaying
-from service.withdrawing import Withdrawing
 
 TOML = """
 [destinations.team]
@@ -48,11 +46,6 @@ destinations = ["desk"]
 """
 YES = Decision(ApprovalState.APPROVED, "ann", Through.DASHBOARD)
 NO = Decision(ApprovalState.REJECTED, "ben", Through.SLACK, "too long")
-
-
-@pytest.fixture
-def place() -> Place:
-    return Place()
 
 
 @pytest.fixture
@@ -88,21 +81,12 @@ def question(world: World, key: int = 1) -> ApprovalRow:
     return row
 
 
-def went_to(place: Place) -> list[str]:
-    return [each.destination for each in place.publications]
-
-
 def states(world: World) -> dict[str, str]:
     return {
         name.removeprefix("deliver/"): str(row.state)
         for name, row in world.steps("story-1").items()
         if name.startswith("deliver/")
     }
-
-
-def replay(world: World, *names: str) -> None:
-    relay = world.relay
-    Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1, names)
 
 
 def test_who_is_asked_gets_it_first_and_the_others_wait(world: World, place: Place) -> None:
@@ -239,10 +223,9 @@ def test_a_later_video_asks_anew_and_closes_the_older_question(world: World, pla
 def test_a_question_for_which_nothing_waits_is_closed(world: World, place: Place) -> None:
     made(world)
     world.run()
-    relay = world.relay
-    Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, ["blog"])
+    withdraw(world, "blog")
     assert question(world).is_open
-    Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, ["shelf"])
+    withdraw(world, "shelf")
     assert question(world).state == ApprovalState.SUPERSEDED
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from placed import Place, finished, told, world_on
+from placed import Place, finished, replay, rows, told, went_to, withdraw, world_on
 from redis import Redis
 from relayed import World
 
@@ -23,11 +23,10 @@ from service.domain.rates import Rate
 from service.domain.states import StepKind, StoryState
 from service.domain.steps import Lane
 from service.ledger import deliveries, lanes, steps, withdrawals
-from service.ledger.reports import StepRow
 from service.ledger.tables import steps as table
 from service.pacing import Pacer
-from service.replaying import Redone, Replaying
-from service.withdrawing import NothingToWithdraw, Undone, Withdrawing
+from service.replaying import Redone
+from service.withdrawing import NothingToWithdraw, Undone
 
 TOML = """
 [destinations.blog]
@@ -74,14 +73,6 @@ def deliver_to(world: World, *destinations: str, revision: int = 1) -> None:
         steps.add(tx, wanted, world.clock())
 
 
-def rows(world: World) -> dict[str, StepRow]:
-    return {name.removeprefix("deliver/"): row for name, row in world.steps("story-1").items()}
-
-
-def went_to(place: Place) -> list[str]:
-    return [publication.destination for publication in place.publications]
-
-
 def failing(*names: str, permanent: bool = True) -> Publish:
     def publish(publication: Publication) -> Published:
         if publication.destination in names:
@@ -89,18 +80,6 @@ def failing(*names: str, permanent: bool = True) -> Publish:
         return Published(url=f"https://{publication.destination}.example/1", reference={"id": "1"})
 
     return publish
-
-
-def withdraw(world: World, *names: str) -> dict[str, Undone]:
-    relay = world.relay
-    withdrawn = Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, names)
-    return {each.destination: each.done for each in withdrawn.actions}
-
-
-def replay(world: World, *names: str) -> dict[str, Redone]:
-    relay = world.relay
-    replayed = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1, names)
-    return {action.lane.destination: action.done for action in replayed.actions}
 
 
 def test_a_delivery_waits_for_those_before_it_and_is_told_where_they_are(world: World, place: Place) -> None:

@@ -21,11 +21,6 @@ from service.stand_ins.mailbox import Mailbox
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place()
-
-
-@pytest.fixture
 def world(tmp_path: Path, database_url: str, place: Place) -> Iterator[World]:
     world = world_on(database_url, tmp_path, place)
     yield world

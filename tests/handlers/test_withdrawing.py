@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from placed import Place, fails, finished, told, world_on
+from placed import Place, fails, finished, replay, rows, told, went_to, withdraw, world_on
 from relayed import World
 
 from handlers import deliver, download
@@ -18,10 +18,9 @@ from service.domain.delivery import DeliveryFailed, Publication, Published
 from service.domain.states import Origin, StepKind, StepState, StoryState
 from service.domain.steps import Lane
 from service.ledger import steps, stories, withdrawals
-from service.ledger.reports import StepRow
 from service.ledger.stories import NewStory, VideoRow
-from service.replaying import NothingToReplay, Redone, Replaying
-from service.withdrawing import NothingToWithdraw, Undone, Withdrawing
+from service.replaying import NothingToReplay, Redone
+from service.withdrawing import NothingToWithdraw, Undone
 
 NOBODY_ASKED = download.Asked({}, ApprovalTimes())
 TOML = """
@@ -47,11 +46,6 @@ name = "upright"
 when = { aspect_ratio = "9:16" }
 destinations = ["tall"]
 """
-
-
-@pytest.fixture
-def place() -> Place:
-    return Place()
 
 
 @pytest.fixture
@@ -88,26 +82,6 @@ def asked_for(world: World, state: StoryState = StoryState.OPEN, route: str | No
         stories.add(
             tx, NewStory("sub-1", Origin.TRACKED, state, story_id="story-1", route=route), world.clock()
         )
-
-
-def rows(world: World) -> dict[str, StepRow]:
-    return {name.removeprefix("deliver/"): row for name, row in world.steps("story-1").items()}
-
-
-def went_to(place: Place) -> list[str]:
-    return [publication.destination for publication in place.publications]
-
-
-def withdraw(world: World, *names: str) -> dict[str, Undone]:
-    relay = world.relay
-    withdrawn = Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, names)
-    return {each.destination: each.done for each in withdrawn.actions}
-
-
-def replay(world: World, *names: str) -> dict[str, Redone]:
-    relay = world.relay
-    replayed = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1, names)
-    return {action.lane.destination: action.done for action in replayed.actions}
 
 
 def run_killed(world: World, owner: Any, name: str) -> None:

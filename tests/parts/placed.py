@@ -16,9 +16,12 @@ from service.domain.delivery import Notice, Publication, Published, Withdrawal
 from service.domain.states import Origin, StepKind, StoryState
 from service.domain.steps import Lane
 from service.ledger import notices, steps, stories
+from service.ledger.reports import StepRow
 from service.ledger.stories import NewStory, VideoRow
 from service.ledger.tables import steps as table
+from service.replaying import Redone, Replaying
 from service.wiring import Relay
+from service.withdrawing import Undone, Withdrawing
 
 TOML = """
 [destinations.place]
@@ -135,6 +138,30 @@ def step_row(world: World, step: int) -> sa.Row[Any]:
 def set_step(world: World, step: int, **values: Any) -> None:
     with world.relay.ledger.write() as tx:
         tx.execute(sa.update(table).where(table.c.id == step).values(**values))
+
+
+def rows(world: World) -> dict[str, StepRow]:
+    """The story's newest deliveries by destination, and its other steps by kind."""
+    return {name.removeprefix("deliver/"): row for name, row in world.steps("story-1").items()}
+
+
+def went_to(place: Place) -> list[str]:
+    """The destinations of what was published, in order."""
+    return [publication.destination for publication in place.publications]
+
+
+def withdraw(world: World, *names: str) -> dict[str, Undone]:
+    """Withdraws the story from these destinations, or from all."""
+    relay = world.relay
+    withdrawn = Withdrawing(relay.ledger, relay.configuration, relay.now).withdraw(1, names)
+    return {each.destination: each.done for each in withdrawn.actions}
+
+
+def replay(world: World, *names: str) -> dict[str, Redone]:
+    """Replays the story to these destinations, or to all."""
+    relay = world.relay
+    replayed = Replaying(relay.ledger, relay.settings, relay.configuration, relay.now).replay(1, names)
+    return {action.lane.destination: action.done for action in replayed.actions}
 
 
 def told(world: World) -> list[str]:
