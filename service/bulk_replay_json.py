@@ -15,6 +15,7 @@ def bulk_json(bulk: BulkReplay) -> dict[str, Any]:
         "state": bulk.state.value,
         "choice": bulk.choice.as_json(),
         "total": bulk.total,
+        "exact": bulk.exact,
         "replayed": bulk.replayed,
         "skipped": bulk.skipped,
         "created_at": iso(bulk.created_at),
@@ -27,6 +28,7 @@ def dry_run_json(run: DryRun) -> dict[str, Any]:
     return {
         "choice": run.choice.as_json(),
         "total": run.total,
+        "exact": run.exact,
         "looked_at": run.looked_at,
         "replayed": run.replayed,
         "skipped": run.skipped,

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 import structlog
 
 from service.configuration import Configuration
-from service.domain.bulk_replays import Choice, Plan, plan, plan_without_video
+from service.domain.bulk_replays import Choice, Clock, Plan, how_many, plan, plan_without_video
 from service.domain.people import Doer
 from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.steps import Lane
-from service.ledger import Ledger, LedgerDown, bulk_replays, people, reports, stories
+from service.ledger import Ledger, LedgerDown, bulk_choosing, bulk_replays, people, reports, stories
+from service.ledger.bulk_choosing import Met, Place
 from service.ledger.bulk_replays import BulkReplay, BulkState
 from service.ledger.stories import StoryRow
 from service.observability import redact
@@ -22,7 +23,6 @@ from service.settings import Settings
 
 log = structlog.get_logger()
 
-MOST_COUNTED = 1_000_000
 LOOKED_AT = 200
 """Stories whose way a dry run works out; the others are only counted."""
 
@@ -52,12 +52,14 @@ class Example:
 class DryRun:
     """What a bulk replay would do.
 
-    `total` stories are chosen; of the first `looked_at`, `replayed` would be replayed, `skipped` gives the reasons for
-    the others, and `differ` would go elsewhere than then: `gone` and `new` count them by destination.
+    `total` stories are chosen, or more where that is not `exact`; of the first `looked_at`, `replayed` would be
+    replayed, `skipped` gives the reasons for the others, and `differ` would go elsewhere than then: `gone` and `new`
+    count them by destination.
     """
 
     choice: Choice
     total: int
+    exact: bool
     looked_at: int
     replayed: int
     skipped: dict[str, int]
@@ -65,6 +67,11 @@ class DryRun:
     gone: dict[str, int]
     new: dict[str, int]
     examples: tuple[Example, ...]
+
+    @property
+    def chosen(self) -> str:
+        """How many stories are chosen, for people."""
+        return how_many(self.total, exact=self.exact)
 
 
 @dataclass(frozen=True)
@@ -99,12 +106,13 @@ class BulkReplaying:
         """Says what would be done, and does nothing. Raises Unfit."""
         self.check(choice)
         with self.ledger.read() as tx:
-            total = bulk_replays.count(tx, choice, MOST_COUNTED)
+            total = bulk_choosing.count(tx, choice)
             examples = list(self._examples(tx, choice))
         plans = [example.plan for example in examples]
         return DryRun(
             choice=choice,
-            total=total,
+            total=total.count,
+            exact=total.exact,
             looked_at=len(plans),
             replayed=sum(not each.why_not for each in plans),
             skipped=_counted([each.why_not for each in plans if each.why_not]),
@@ -119,7 +127,7 @@ class BulkReplaying:
         self.check(choice)
         now = self.now()
         with self.ledger.read() as tx:  # counted beside the writers, whom it would keep waiting
-            total = bulk_replays.count(tx, choice, MOST_COUNTED)
+            total = bulk_choosing.count(tx, choice)
         with self.ledger.write() as tx:
             made = bulk_replays.add(tx, by.name, choice, total, now)
             detail = ", ".join(f"{name} {value}" for name, value in choice.as_json().items() if value)
@@ -151,54 +159,64 @@ class BulkReplaying:
 
     def _advance(self, bulk: BulkReplay, room: int) -> list[_Fate]:
         with self.ledger.read() as tx:
-            keys = bulk_replays.next_stories(tx, bulk.choice, bulk.cursor, MOST_AT_ONCE)
+            met = bulk_choosing.next_places(tx, bulk.choice, bulk.place, MOST_AT_ONCE)
         fates: list[_Fate] = []
-        while keys and sum(len(fate.lanes) for fate in fates) < room:
-            fates.append(self._see_to(bulk.id, keys.pop(0)))
-        if not keys:
-            self._end(bulk.id)
+        for place in met.places:
+            if sum(len(fate.lanes) for fate in fates) >= room:
+                return fates
+            fates.append(self._see_to(bulk.id, place))
+        self._go_on(bulk.id, met)
         return fates
 
-    def _see_to(self, key: int, story: int) -> _Fate:
+    def _see_to(self, key: int, place: Place) -> _Fate:
         """Replays one story; one whose replay is a mistake of ours is left out, so that the others have their turn.
 
         Raises LedgerDown.
         """
         try:
-            return self._replay_next(key, story)
+            return self._replay_next(key, place)
         except LedgerDown:
             raise
         except Exception as bug:
-            log.exception("bulk_replay.mistake", bulk=key, story_key=story)  # also goes to Sentry
+            log.exception("bulk_replay.mistake", bulk=key, story_key=place[1])  # also goes to Sentry
             return self._leave_out(
                 key,
-                story,
+                place,
                 f"a mistake in Storyrelay: {type(bug).__name__}: {redact(str(bug))[:LONGEST_REASON]}",
             )
 
-    def _replay_next(self, key: int, story: int) -> _Fate:
+    def _replay_next(self, key: int, place: Place) -> _Fate:
         with self.ledger.write() as tx:
-            bulk = bulk_replays.hold(tx, key)
-            if bulk is None or bulk.state != BulkState.RUNNING or bulk.cursor >= story:
-                return _Fate()  # cancelled, or another scheduler was here
-            try:
-                row = stories.lock(tx, story)
-            except sa.exc.NoResultFound:
-                return _Fate()  # deleted meanwhile; the next look does not find it
+            held = self._hold(tx, key, place)
+            if held is None:
+                return _Fate()
+            bulk, row = held
             fate = self._replay(tx, bulk.choice, row)
-            bulk_replays.note(tx, bulk, story, fate.why_not, fate.done, self.now())
+            bulk_replays.note(tx, bulk, place, fate.why_not, fate.done, self.now())
         return fate
 
-    def _leave_out(self, key: int, story: int, why: str) -> _Fate:
+    def _leave_out(self, key: int, place: Place, why: str) -> _Fate:
         """Notes it in a transaction of its own: the one in which it failed is undone."""
         with self.ledger.write() as tx:
-            bulk = bulk_replays.hold(tx, key)
-            if bulk is None or bulk.state != BulkState.RUNNING or bulk.cursor >= story:
+            held = self._hold(tx, key, place)
+            if held is None:
                 return _Fate()
-            if stories.lock_if_there(tx, story) is None:
-                return _Fate()
-            bulk_replays.note(tx, bulk, story, why, "", self.now())
+            bulk_replays.note(tx, held[0], place, why, "", self.now())
         return _Fate(why)
+
+    @staticmethod
+    def _hold(tx: sa.Connection, key: int, place: Place) -> tuple[BulkReplay, StoryRow] | None:
+        """The bulk replay and its story, held; None where the story's turn is not, or not any more."""
+        bulk = bulk_replays.hold(tx, key)
+        if bulk is None or bulk.state != BulkState.RUNNING or bulk.has_passed(place):
+            return None  # cancelled, or another scheduler was here
+        row = stories.lock_if_there(tx, place[1])
+        if row is None:
+            return None  # deleted meanwhile
+        at = row.created_at if bulk.choice.by == Clock.CREATED else row.finished_at
+        if at != place[0]:
+            return None  # it finished anew: a later look finds it there, if it is chosen still
+        return None if bulk_replays.has_seen(tx, key, row.id) else (bulk, row)
 
     def _replay(self, tx: sa.Connection, choice: Choice, row: StoryRow) -> _Fate:
         if choice.wanted.story_state not in (None, row.state):
@@ -231,19 +249,30 @@ class BulkReplaying:
         return plan(choice, reports.steps_of(tx, row.id), tuple(today))
 
     def _examples(self, tx: sa.Connection, choice: Choice) -> Iterator[Example]:
-        for key in bulk_replays.next_stories(tx, choice, 0, LOOKED_AT):
+        for _, key in bulk_choosing.next_places(tx, choice, None, LOOKED_AT).places:
             row = stories.read(tx, key)
             if row is not None:
                 yield Example(row, self._plan(tx, choice, row))
 
-    def _end(self, key: int) -> None:
-        """Ends it where nothing comes after its cursor, read while it is held: another may have moved it."""
+    def _go_on(self, key: int, met: Met) -> None:
+        """Passes by what was looked at and not chosen; ends it where nothing is left, read while it is held."""
+        to = met.to or (met.places[-1] if met.places else None)
         with self.ledger.write() as tx:
             bulk = bulk_replays.hold(tx, key)
-            if bulk is None or bulk_replays.next_stories(tx, bulk.choice, bulk.cursor, 1):
+            if bulk is None or bulk.state != BulkState.RUNNING:
+                return
+            if to is not None:
+                bulk_replays.pass_by(tx, bulk, to, self.now())
+            if met.to is not None or self._is_left(tx, bulk, to):
                 return
             if bulk_replays.end(tx, key, BulkState.DONE, self.now()):
                 log.info("bulk_replay.done", bulk=key, replayed=bulk.replayed, skipped=bulk.skipped)
+
+    @staticmethod
+    def _is_left(tx: sa.Connection, bulk: BulkReplay, to: Place | None) -> bool:
+        reached = max((place for place in (bulk.place, to) if place is not None), default=None)
+        left = bulk_choosing.next_places(tx, bulk.choice, reached, 1)
+        return bool(left.places) or left.to is not None
 
 
 def _counted(names: Sequence[str]) -> dict[str, int]:

@@ -115,7 +115,7 @@ def replay_many(relay: Relay, window: Window, destinations: tuple[str, ...], *, 
     if as_json:
         show_json(bulk_json(made))
         return
-    show(facts([("bulk replay", str(made.id)), ("stories", f"{made.total:,}")]))
+    show(facts([("bulk replay", str(made.id)), ("stories", made.chosen)]))
     note("The scheduler works it off, a few at a time; the dashboard shows how far it is, and can cancel it")
 
 
@@ -128,8 +128,8 @@ def _show_dry(run: DryRun, *, as_json: bool) -> None:
         show(table(("story", "finished", "now to", "then to"), cells))
     left_out = "".join(f"\n  {count:,} left out: {why}" for why, count in run.skipped.items())
     differ = f"\n  {run.differ:,} go elsewhere than then, by today's routes" if run.differ else ""
-    of = "" if run.looked_at == run.total else f" (looked at: the first {run.looked_at:,})"
-    note(f"{run.total:,} stories{of}\n  {run.replayed:,} would be replayed{left_out}{differ}")
+    of = "" if run.exact and run.looked_at == run.total else f" (looked at: the first {run.looked_at:,})"
+    note(f"{run.chosen} stories{of}\n  {run.replayed:,} would be replayed{left_out}{differ}")
 
 
 def _ways(each: Example) -> tuple[str, str]:

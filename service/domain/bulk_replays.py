@@ -74,6 +74,17 @@ class Choice:
         }
 
 
+MOST_COUNTED = 10_000
+"""Stories beyond which it does not matter how many are chosen."""
+
+
+def how_many(count: int, *, exact: bool) -> str:
+    """How many stories are chosen, for people: `1,204`, `more than 10,000`, or `12 or more` where a look was cut."""
+    if exact:
+        return f"{count:,}"
+    return f"more than {MOST_COUNTED:,}" if count >= MOST_COUNTED else f"{count:,} or more"
+
+
 def read_choice(values: Mapping[str, Any]) -> Choice:
     """The choice from what `as_json` made of it."""
     return Choice(

@@ -1,6 +1,6 @@
 """Replays of many stories: which stories are chosen, how far each has come, what became of each story."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,10 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.bulk_replays import Choice, Clock, Wanted, read_choice
+from service.domain.bulk_replays import Choice, how_many, read_choice
 from service.domain.states import Circuit, StepKind
+from service.ledger.bulk_choosing import Place, Total
 from service.ledger.bulk_tables import bulk_replayed, bulk_replays
-from service.ledger.tables import is_busy, is_dead, is_pending, lanes, steps, stories
+from service.ledger.tables import is_busy, is_pending, lanes, steps, stories
 
 
 class BulkState(StrEnum):
@@ -24,13 +25,18 @@ class BulkState(StrEnum):
 
 @dataclass(frozen=True)
 class BulkReplay:
-    """A replay of many stories. `cursor`: the ledger's key of the last story that was seen to."""
+    """A replay of many stories. `cursor_at`, `cursor`: time and key of the last story that was seen to.
+
+    Not `exact`: at least `total` stories were chosen.
+    """
 
     id: int
     who: str
     choice: Choice
     state: BulkState
     total: int
+    exact: bool
+    cursor_at: datetime | None
     cursor: int
     replayed: int
     skipped: int
@@ -42,6 +48,20 @@ class BulkReplay:
     def seen(self) -> int:
         """How many stories were seen to."""
         return self.replayed + self.skipped
+
+    @property
+    def chosen(self) -> str:
+        """How many stories were chosen, for people."""
+        return how_many(self.total, exact=self.exact)
+
+    @property
+    def place(self) -> Place | None:
+        """How far it has come, None at its beginning."""
+        return None if self.cursor_at is None else (self.cursor_at, self.cursor)
+
+    def has_passed(self, place: Place) -> bool:
+        """Whether it has seen to what stands there."""
+        return self.place is not None and self.place >= place
 
 
 @dataclass(frozen=True)
@@ -55,19 +75,7 @@ class Fate:
     detail: str
 
 
-def count(tx: sa.Connection, choice: Choice, most: int) -> int:
-    """How many stories are chosen, counted up to `most`."""
-    some = _chosen(choice).limit(most).subquery()
-    return tx.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-
-
-def next_stories(tx: sa.Connection, choice: Choice, after: int, limit: int) -> list[int]:
-    """The ledger's keys of the chosen stories that come after this one, in their order."""
-    query = _chosen(choice).where(stories.c.id > after).order_by(stories.c.id).limit(limit)
-    return [row.id for row in tx.execute(query)]
-
-
-def add(tx: sa.Connection, who: str, choice: Choice, total: int, now: datetime) -> BulkReplay:
+def add(tx: sa.Connection, who: str, choice: Choice, total: Total, now: datetime) -> BulkReplay:
     """Makes a bulk replay, which runs from now on."""
     row = tx.execute(
         sa.insert(bulk_replays)
@@ -75,7 +83,8 @@ def add(tx: sa.Connection, who: str, choice: Choice, total: int, now: datetime) 
             who=who,
             choice=choice.as_json(),
             state=BulkState.RUNNING,
-            total=total,
+            total=total.count,
+            exact=total.exact,
             created_at=now,
             moved_at=now,
         )
@@ -111,15 +120,28 @@ def newest(tx: sa.Connection, limit: int, before: int | None = None) -> list[Bul
     return [_row(row) for row in tx.execute(query)]
 
 
-def note(tx: sa.Connection, bulk: BulkReplay, story: int, why_not: str, detail: str, now: datetime) -> None:
-    """Writes what became of a story and moves the cursor of a held bulk replay there."""
+def note(tx: sa.Connection, bulk: BulkReplay, at: Place, why_not: str, detail: str, now: datetime) -> None:
+    """Writes what became of the story at that place and moves the cursor of a held bulk replay there."""
+    story = at[1]
     column = bulk_replays.c.skipped if why_not else bulk_replays.c.replayed
     tx.execute(
         sa.insert(bulk_replayed).values(
             bulk=bulk.id, story=story, skipped=bool(why_not), detail=why_not or detail
         )
     )
-    _change(tx, bulk.id, cursor=story, moved_at=now, **{column.name: column + 1})
+    _change(tx, bulk.id, cursor_at=at[0], cursor=story, moved_at=now, **{column.name: column + 1})
+
+
+def pass_by(tx: sa.Connection, bulk: BulkReplay, to: Place, now: datetime) -> None:
+    """Moves the cursor of a held bulk replay on, where nothing up to there is left to see to."""
+    if not bulk.has_passed(to):
+        _change(tx, bulk.id, cursor_at=to[0], cursor=to[1], moved_at=now)
+
+
+def has_seen(tx: sa.Connection, key: int, story: int) -> bool:
+    """Whether the story's turn was before: its time may have changed since."""
+    seen = sa.exists().where(bulk_replayed.c.bulk == key, bulk_replayed.c.story == story)
+    return bool(tx.execute(sa.select(seen)).scalar_one())
 
 
 def end(tx: sa.Connection, key: int, state: BulkState, now: datetime) -> bool:
@@ -145,7 +167,7 @@ def reasons(tx: sa.Connection, key: int) -> Mapping[str, int]:
 
 
 def fates(tx: sa.Connection, key: int, limit: int, before: int | None = None) -> list[Fate]:
-    """What became of its stories, the last ones first, before the story of that key."""
+    """What became of its stories, the newest first, before the story of that key."""
     query = (
         sa.select(bulk_replayed, stories.c.story_id, stories.c.submission_id, stories.c.title)
         .join(stories, stories.c.id == bulk_replayed.c.story)
@@ -173,26 +195,6 @@ def waiting(tx: sa.Connection, now: datetime, most: int) -> int:
         some = sa.select(steps.c.id).where(left, open_, steps.c.kind != StepKind.NOTIFY).limit(most)
         found += tx.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one()
     return min(found, most)
-
-
-def _chosen(choice: Choice) -> sa.Select[tuple[int]]:
-    at = stories.c.created_at if choice.by == Clock.CREATED else stories.c.finished_at
-    query = sa.select(stories.c.id).where(at >= choice.since, at < choice.until)
-    state = choice.wanted.story_state
-    if state is not None:
-        query = query.where(stories.c.state == state)
-    if choice.wanted == Wanted.DEAD:
-        query = query.where(stories.c.id.in_(_given_up(choice.destination)))
-    if choice.route is not None:
-        by_route = sa.exists().where(steps.c.story == stories.c.id, steps.c.route == choice.route)
-        query = query.where(sa.or_(stories.c.route == choice.route, by_route))
-    return query
-
-
-def _given_up(destination: str | None) -> sa.Select[Any]:
-    dead: Sequence[sa.ColumnElement[bool]] = (is_dead, steps.c.kind == StepKind.DELIVER)
-    query = sa.select(steps.c.story).where(*dead, steps.c.story.is_not(None))
-    return query if destination is None else query.where(steps.c.destination == destination)
 
 
 def _change(tx: sa.Connection, key: int, **values: Any) -> None:

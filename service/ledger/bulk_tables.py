@@ -15,6 +15,12 @@ bulk_replays = sa.Table(
     sa.Column("choice", _Json, nullable=False, comment="which stories, frozen when it began"),
     sa.Column("state", sa.Text, nullable=False, comment="running, done, cancelled"),
     sa.Column("total", sa.Integer, nullable=False, comment="stories that were chosen when it began"),
+    sa.Column(
+        "exact", sa.Boolean, nullable=False, comment="false: at least so many, the rest was not counted"
+    ),
+    sa.Column(
+        "cursor_at", UtcTime, comment="the time of the last story that was seen to, by the choice's clock"
+    ),
     sa.Column("cursor", Key, nullable=False, server_default="0", comment="the last story that was seen to"),
     sa.Column("replayed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("skipped", sa.Integer, nullable=False, server_default="0"),

@@ -15,8 +15,9 @@ from service.web.api import (
     submitting,
 )
 from service.web.api.document import document
-from service.web.api.gate import CALLS_A_SECOND, Gate, SlowLane
+from service.web.api.gate import CALLS_A_SECOND, Gate
 from service.web.api.problems import PREFIX, add_handlers
+from service.web.slow_lane import SlowLane
 from service.wiring import Relay
 
 DOCUMENT = f"{PREFIX}/openapi.json"
@@ -35,7 +36,7 @@ def add_api(app: OpenAPI, relay: Relay, rate: float = CALLS_A_SECOND) -> None:
     story_calls.add(api, relay)
     story_deeds.add(api, relay)
     record_calls.add(api, relay)
-    bulk_calls.add(api, relay)
+    bulk_calls.add(api, relay, slow)
     approval_calls.add(api, relay)
     destination_calls.add(api, relay, slow)
     app.register_api(api)

@@ -21,6 +21,7 @@ from service.web.api.problems import refuse
 from service.web.api.requests import Strict
 from service.web.api.results import page_of
 from service.web.ledger_keys import HIGHEST_KEY
+from service.web.slow_lane import SlowLane
 from service.wiring import Relay
 
 _TAG = tagged("Bulk replays")
@@ -57,7 +58,7 @@ class BulkPath(BaseModel):
     bulk: int = Field(ge=1, le=HIGHEST_KEY)
 
 
-def add(api: APIBlueprint, relay: Relay) -> None:
+def add(api: APIBlueprint, relay: Relay, slow: SlowLane) -> None:
     """Adds the calls."""
     replaying = BulkReplaying(relay.ledger, relay.settings, relay.configuration, relay.now)
 
@@ -71,9 +72,10 @@ def add(api: APIBlueprint, relay: Relay) -> None:
         The scheduler works it off, a few at a time. 200: a dry run.
         """
         choice = _choice(body, relay.now())
-        if body.dry_run:
-            return jsonify(dry_run_json(replaying.dry_run(choice))), 200
-        return jsonify(bulk_json(replaying.start(choice, who()))), 201
+        with slow.place():
+            if body.dry_run:
+                return jsonify(dry_run_json(replaying.dry_run(choice))), 200
+            return jsonify(bulk_json(replaying.start(choice, who()))), 201
 
     @api.get(
         "/bulk-replays", tags=_TAG, responses=answers({200: page_of(BulkReplayShape, "BulkReplaysPage")})

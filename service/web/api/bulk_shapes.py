@@ -8,6 +8,10 @@ from service.domain.bulk_replays import Clock, Wanted
 from service.ledger.bulk_replays import BulkState
 from service.web.api.shapes import Moment, Shape
 
+Exact = Annotated[
+    bool, Field(description="false: at least `total` are chosen; no more than 10,000 are counted.")
+]
+
 
 class BulkChoice(Shape):
     """Which stories."""
@@ -28,6 +32,7 @@ class BulkReplayShape(Shape):
     state: BulkState
     choice: BulkChoice
     total: int
+    exact: Exact
     replayed: int
     skipped: int
     created_at: Moment
@@ -54,6 +59,7 @@ class BulkDryRun(Shape):
 
     choice: BulkChoice
     total: int
+    exact: Exact
     looked_at: int
     replayed: int
     skipped: dict[str, int]

@@ -15,10 +15,11 @@ from service.redaction import redact
 from service.send_testing import send_test
 from service.story_json import iso
 from service.web.api.answers import answers, tagged
-from service.web.api.gate import SlowLane, takes, who
+from service.web.api.gate import takes, who
 from service.web.api.problems import refuse
 from service.web.api.requests import DestinationPath
 from service.web.api.results import Destinations, Tested
+from service.web.slow_lane import SlowLane
 from service.wiring import Relay
 
 _TAG = tagged("Destinations")

@@ -1,9 +1,7 @@
 """Stands before every call of the API: whose token, what it may do, how often, and JSON alone."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from flask import Response, current_app, g, request
@@ -88,25 +86,6 @@ class Gate:
                 f'Bearer realm="storyrelay", error="insufficient_scope", scope="{needed}"',
             )
             raise Refused(Problem(403, detail, "insufficient-scope", headers=(header,)))
-
-
-class SlowLane:
-    """Bounds the calls that wait for other servers, so that webhooks always find a free thread."""
-
-    def __init__(self, room: int) -> None:
-        self._room = threading.BoundedSemaphore(max(1, room))
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """For as long as the wait takes. Raises Refused where all places are taken."""
-        if not self._room.acquire(blocking=False):
-            raise refuse(
-                503, "other calls wait for the same kind of answer already; try again soon", "busy", 2
-            )
-        try:
-            yield
-        finally:
-            self._room.release()
 
 
 def _challenge(detail: str, more: str) -> Problem:

@@ -27,6 +27,7 @@ from service.story_api import (
     Unavailable,
 )
 from service.submission import AlreadyAsked
+from service.web.slow_lane import Busy
 from service.withdrawing import NothingToWithdraw
 
 log = structlog.get_logger()
@@ -167,6 +168,10 @@ def _story_api(error: Exception) -> Problem:
     return Problem(502, said, "story-api-failed")
 
 
+def _busy(error: Exception) -> Problem:
+    return Problem(503, str(error), "busy", again=Busy.AGAIN)
+
+
 def _said(status: int, kind: str) -> Callable[[Exception], Problem]:
     return lambda error: Problem(status, redact(str(error)), kind)
 
@@ -178,6 +183,7 @@ _TOLD: dict[type[Exception], Callable[[Exception], Problem]] = {
     NothingToReplay: _said(409, "nothing-to-replay"),
     NothingToWithdraw: _said(409, "nothing-to-withdraw"),
     ActionRefused: _said(409, "not-possible"),
+    Busy: _busy,
     Unfit: _said(422, "invalid-request"),
     DeliveryFailed: _said(502, "destination-failed"),
     SettingsError: _said(503, "not-set-up"),

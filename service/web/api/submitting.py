@@ -15,7 +15,7 @@ from service.story_json import story_json
 from service.submission import Submission
 from service.submission_json import estimate_json, submitted_json
 from service.web.api.answers import answers, tagged
-from service.web.api.gate import SlowLane, caller, takes, who
+from service.web.api.gate import caller, takes, who
 from service.web.api.idempotency import Beside, Keyed, digest_of
 from service.web.api.naming import known_route
 from service.web.api.problems import refuse
@@ -29,6 +29,7 @@ from service.web.api.requests import (
     TrackBody,
 )
 from service.web.api.results import Checked, Estimate, Submitted, Tracked
+from service.web.slow_lane import SlowLane
 from service.wiring import Relay
 
 _TAG = tagged("Submitting")

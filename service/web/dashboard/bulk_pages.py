@@ -14,28 +14,36 @@ from service.ledger.bulk_replays import BulkReplay
 from service.web.dashboard.form_times import read_time
 from service.web.dashboard.guard import doer, needs, sentence
 from service.web.ledger_keys import ledger_key
+from service.web.slow_lane import Busy, SlowLane
 from service.wiring import Relay
 
 LINES = 20
 FATES = 50
+_BUSY = "Others are just looking for stories to replay, which takes its time. Try again in a few seconds."
 
 
 def add(page: Blueprint, relay: Relay) -> None:
     """Adds the form with its dry run, a bulk replay's page and its part that renews itself, and the buttons."""
     replaying = BulkReplaying(relay.ledger, relay.settings, relay.configuration, relay.now)
+    slow = SlowLane(relay.settings.web_threads // 4)
 
     @page.get("/replay")
     @needs(Role.VIEWER)
-    def bulk_list() -> str:
-        run, problem = None, ""
+    def bulk_list() -> str | tuple[str, int, dict[str, str]]:
+        run, problem, busy = None, "", False
         try:
-            run = replaying.dry_run(read_choice(relay, request.args)) if request.args.get("state") else None
+            if request.args.get("state"):
+                choice = read_choice(relay, request.args)
+                with slow.place():
+                    run = replaying.dry_run(choice)
         except ValueError as error:
             problem = sentence(error)
+        except Busy:
+            problem, busy = _BUSY, True
         with relay.ledger.read() as tx:
             before = bulk_replays.newest(tx, LINES, request.args.get("before", type=ledger_key))
         usual = relay.now() - timedelta(days=1)
-        return render_template(
+        shown = render_template(
             "bulk_list.html",
             asked=request.args,
             run=run,
@@ -46,6 +54,7 @@ def add(page: Blueprint, relay: Relay) -> None:
             clocks=list(Clock),
             configuration=relay.configuration,
         )
+        return (shown, 503, {"Retry-After": str(Busy.AGAIN)}) if busy else shown
 
     @page.get("/replay/<key:key>")
     @needs(Role.VIEWER)
@@ -57,17 +66,19 @@ def add(page: Blueprint, relay: Relay) -> None:
     def bulk_live(key: int) -> str:
         return render_template("bulk_live.html", **_seen(relay, key))
 
-    _add_buttons(page, relay, replaying)
+    _add_buttons(page, relay, replaying, slow)
 
 
-def _add_buttons(page: Blueprint, relay: Relay, replaying: BulkReplaying) -> None:
+def _add_buttons(page: Blueprint, relay: Relay, replaying: BulkReplaying, slow: SlowLane) -> None:
     @page.post("/replay")
     @needs(Role.OPERATOR)
     def bulk_start() -> AnyResponse:
         try:
-            made = replaying.start(read_choice(relay, request.form), doer())
-        except ValueError as error:
-            flash(sentence(error), "problem")
+            choice = read_choice(relay, request.form)
+            with slow.place():
+                made = replaying.start(choice, doer())
+        except (ValueError, Busy) as error:
+            flash(_BUSY if isinstance(error, Busy) else sentence(error), "problem")
             return redirect(url_for("dashboard.bulk_list"))
         return redirect(url_for("dashboard.bulk", key=made.id))
 

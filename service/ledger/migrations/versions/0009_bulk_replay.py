@@ -22,6 +22,15 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False, comment="running, done, cancelled"),
         sa.Column("total", sa.Integer(), nullable=False, comment="stories that were chosen when it began"),
         sa.Column(
+            "exact", sa.Boolean(), nullable=False, comment="false: at least so many, the rest was not counted"
+        ),
+        sa.Column(
+            "cursor_at",
+            UtcTime(),
+            nullable=True,
+            comment="the time of the last story that was seen to, by the choice's clock",
+        ),
+        sa.Column(
             "cursor", _ID, server_default="0", nullable=False, comment="the last story that was seen to"
         ),
         sa.Column("replayed", sa.Integer(), server_default="0", nullable=False),

@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 from service.api_tokens import ApiTokens
 from service.domain.api_tokens import Scope
 from service.web import create_app
-from service.web.api import gate
-from service.web.api.gate import CALLS_A_SECOND, LARGEST_BODY, SlowLane
-from service.web.api.problems import Refused
+from service.web.api import gate, problems
+from service.web.api.gate import CALLS_A_SECOND, LARGEST_BODY
+from service.web.slow_lane import Busy, SlowLane
 from service.web.webhooks import TokenMeter
 
 
@@ -159,9 +159,9 @@ def test_calls_that_wait_for_others_leave_room_for_webhooks() -> None:
     waiting = threading.Thread(target=wait)
     waiting.start()
     assert inside.wait(30)
-    with pytest.raises(Refused) as refused, lane.place():
+    with pytest.raises(Busy) as busy, lane.place():
         raise AssertionError("there is no second place")
-    assert refused.value.problem.status == 503
+    assert problems.of_error(busy.value).status == 503
     leave.set()
     waiting.join()
     with lane.place():
