@@ -8,7 +8,7 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
-from service.ledger import Ledger, forgetting, pruning_places, stories
+from service.ledger import Ledger, aging, forgetting, pruning_places, stories
 from service.ledger.forgetting import FILES, Forgotten, StillRunning
 from service.ledger.pruning_places import Place
 from service.settings import Settings
@@ -24,8 +24,20 @@ TOMBSTONE = timedelta(days=7)
 
 PRUNE_PAUSE = timedelta(days=1)
 
-KINDS = ("bodies", "snapshots", "videos", "stories", "receipts", "attempts", "notices", "audit")
-"""What grows old, each by a setting `keep_<kind>_days`."""
+KINDS = (
+    "bodies", "snapshots", "videos", "stories", "receipts", "attempts", "send_tests", "bulk_replays", "notices",
+    "troubles", "audit",
+)  # fmt: skip
+"""What grows old."""
+
+_KEPT_LIKE = {"send_tests": "attempts", "bulk_replays": "attempts", "troubles": "notices"}
+
+
+def kept_days(settings: Settings, kind: str) -> float | None:
+    """How long what is of this kind is kept, None: for ever; by the setting `keep_<kind>_days`, or that of its like."""
+    days: float | None = getattr(settings, f"keep_{_KEPT_LIKE.get(kind, kind)}_days")
+    return days
+
 
 Page = Callable[[sa.Connection, datetime, int, int], tuple[list[int], int | None]]
 """Keys to prune of the page after a key, and the key to go on after."""
@@ -122,7 +134,7 @@ class Pruning:
 
     def _steps(self, kind: str, after: int, *, dry: bool) -> Iterator[tuple[int, int]]:
         """Prunes one kind, a transaction at a time; how many went, and the key up to which all was looked at."""
-        days: float | None = getattr(self.settings, f"keep_{kind}_days")
+        days = kept_days(self.settings, kind)
         if days is None:
             return
         before = self.now() - timedelta(days=days)
@@ -143,7 +155,7 @@ class Pruning:
             yield from ((int(self._prune_story(kind, key)), key) for key in keys)
         elif keys:
             with self.ledger.write() as tx:
-                gone = forgetting.delete(tx, kind, keys)
+                gone = aging.delete(tx, kind, keys)
             yield gone, keys[-1]
 
     def _prune_story(self, kind: str, key: int) -> bool:
@@ -172,9 +184,9 @@ _OF_STORIES = ("snapshots", "videos", "stories")
 def _page(kind: str) -> Page:
     if kind in _OF_STORIES:
         return partial(forgetting.page_of_stories, what=kind)
-    return lambda tx, before, after, limit: forgetting.page_of(tx, kind, before, after, limit)
+    return lambda tx, before, after, limit: aging.page_of(tx, kind, before, after, limit)
 
 
 _PAGES: dict[str, Page] = {kind: _page(kind) for kind in KINDS}
 
-__all__ = ["KINDS", "Forgotten", "Pruning", "StillRunning", "delete_files"]
+__all__ = ["KINDS", "Forgotten", "Pruning", "StillRunning", "delete_files", "kept_days"]

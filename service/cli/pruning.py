@@ -4,7 +4,7 @@ import click
 
 from service.cli.output import counted, note, show, show_json, table
 from service.cli.session import open_session
-from service.pruning import KINDS
+from service.pruning import KINDS, kept_days
 
 _MEANT = {
     "bodies": "bodies of webhooks",
@@ -13,7 +13,10 @@ _MEANT = {
     "stories": "whole stories",
     "receipts": "receipts",
     "attempts": "attempts",
+    "send_tests": "tests that were sent",
+    "bulk_replays": "replays of many stories",
     "notices": "notices",
+    "troubles": "troubles that are over",
     "audit": "lines of the audit log",
 }
 
@@ -29,7 +32,7 @@ def prune(dry_run: bool, as_json: bool) -> None:
     """
     relay = open_session()
     found = relay.pruning.run(dry=dry_run)
-    days = {kind: getattr(relay.settings, f"keep_{kind}_days") for kind in KINDS}
+    days = {kind: kept_days(relay.settings, kind) for kind in KINDS}
     if as_json:
         show_json({"dry_run": dry_run, "pruned": found, "kept_days": days})
     else:

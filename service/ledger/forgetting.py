@@ -4,7 +4,7 @@ Files are deleted after the commit that says that they are gone, from a list tha
 for the next one: no row ever points to a file that was deleted, and no file is forgotten.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,9 @@ from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepKind, Ste
 from service.domain.video_names import video_prefix
 from service.ledger import forgotten, stories, submit_keys, telling_steps
 from service.ledger.engine import insert
-from service.ledger.people_tables import audit
 from service.ledger.retention_tables import discarded_files
 from service.ledger.stories import StoryRow
-from service.ledger.tables import attempts, notices, receipts, steps, videos
+from service.ledger.tables import notices, receipts, steps, videos
 from service.ledger.tables import stories as stories_table
 
 FILES = ("video.mp4", "poster.jpg", "captions.vtt")
@@ -95,7 +94,7 @@ def discard_unfinished(tx: sa.Connection, row: StoryRow, now: datetime) -> list[
 
 def is_over(tx: sa.Connection, key: int) -> bool:
     """Whether nothing is left to do about a story: it has ended, and so have all its steps."""
-    return bool(tx.execute(sa.select(sa.exists().where(stories_table.c.id == key, *_over()))).scalar_one())
+    return bool(tx.execute(sa.select(sa.exists().where(stories_table.c.id == key, *over()))).scalar_one())
 
 
 def remove_videos(tx: sa.Connection, key: int, now: datetime) -> list[str]:
@@ -157,31 +156,20 @@ def page_of_stories(
     more = page[-1].id if len(page) == limit and page[-1].created_at < before else None
     if not old:
         return [], more
-    query = sa.select(stories_table.c.id).where(stories_table.c.id.in_(old), *_over(), *_HAS[what])
+    query = sa.select(stories_table.c.id).where(stories_table.c.id.in_(old), *over(), *_HAS[what])
     return list(tx.execute(query.order_by(stories_table.c.id)).scalars()), more
 
 
-@dataclass(frozen=True)
-class Aged:
-    """Rows that grow old by themselves: their table, their time, and whose rows are kept for now."""
-
-    table: sa.Table
-    at: sa.Column[Any]
-    kept: sa.ColumnElement[bool]
-
-
-def _unsettled(story: Any) -> sa.ColumnElement[bool]:
-    return sa.exists().where(stories_table.c.id == story, ~sa.and_(*_over()))
-
-
-def _open_step(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+def open_step(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """That there is such a step which has not ended."""
     return sa.exists().where(*conditions, steps.c.state.not_in(ENDED_STEPS))
 
 
-def _over() -> tuple[sa.ColumnElement[bool], ...]:
+def over() -> tuple[sa.ColumnElement[bool], ...]:
+    """That nothing is left to do about a story: it has ended, and so have all its steps and its notices."""
     return (
         stories_table.c.state.not_in(UNFINISHED_STORIES),
-        ~_open_step(steps.c.story == stories_table.c.id),
+        ~open_step(steps.c.story == stories_table.c.id),
         ~sa.exists().where(notices.c.story == stories_table.c.id, telling_steps.are_open(notices.c.id)),
     )
 
@@ -194,48 +182,6 @@ _HAS: Mapping[str, tuple[sa.ColumnElement[bool], ...]] = {
         stories_table.c.snapshot_cut_at.is_(None),  # read without the answer, which is long
     ),
 }
-
-_OWN_STEP = _open_step(steps.c.id == attempts.c.step)
-AGED: Mapping[str, Aged] = {
-    "bodies": Aged(
-        receipts, receipts.c.received_at, sa.or_(_unsettled(receipts.c.story), receipts.c.body == b"")
-    ),
-    "receipts": Aged(receipts, receipts.c.received_at, _unsettled(receipts.c.story)),
-    "attempts": Aged(attempts, attempts.c.started_at, _OWN_STEP),
-    "notices": Aged(
-        notices,
-        notices.c.created_at,
-        sa.or_(_unsettled(notices.c.story), telling_steps.are_open(notices.c.id)),
-    ),
-    "audit": Aged(audit, audit.c.at, sa.false()),
-}
-
-
-def page_of(
-    tx: sa.Connection, what: str, before: datetime, after: int, limit: int
-) -> tuple[list[int], int | None]:
-    """Keys of rows (`bodies`, `receipts`, …) older than `before` that may go; also the key to go on after."""
-    aged = AGED[what]
-    key = aged.table.c.id
-    page = tx.execute(sa.select(key, aged.at.label("at")).where(key > after).order_by(key).limit(limit)).all()
-    old = [row.id for row in page if row.at < before]
-    more = page[-1].id if len(page) == limit and old else None  # keys grow with time: the rest is younger
-    if not old:
-        return [], None
-    query = sa.select(key).where(key.in_(old), ~aged.kept)
-    return list(tx.execute(query.order_by(key)).scalars()), more
-
-
-def delete(tx: sa.Connection, what: str, keys: Collection[int]) -> int:
-    """Deletes these rows, or empties the bodies, of those that may still go; returns how many."""
-    aged = AGED[what]
-    chosen = aged.table.c.id.in_(keys), ~aged.kept
-    if what == "bodies":
-        return tx.execute(sa.update(receipts).where(*chosen).values(body=b"")).rowcount
-    telling = telling_steps.steps_telling(tx, list(keys)) if what == "notices" else []
-    gone = tx.execute(sa.delete(aged.table).where(*chosen)).rowcount
-    telling_steps.drop_empty(tx, telling)
-    return gone
 
 
 def forget_cleared(tx: sa.Connection, before: datetime) -> None:

@@ -7,20 +7,26 @@ import pytest
 import sqlalchemy as sa
 from relayed import World, make_world
 
+from service.domain.bulk_replays import Choice, Wanted
 from service.domain.notices import Audience, NoticeKind, Trouble
 from service.domain.states import Origin, Outcome, StepKind, StepState, StoryState, Verdict
 from service.domain.steps import Lane
 from service.ledger import (
+    bulk_replays,
     forgetting,
     notices,
     people,
     pruning_places,
     receipts,
     reports,
+    send_tests,
     steps,
     stories,
     telling_steps,
+    troubles,
 )
+from service.ledger.bulk_choosing import Total
+from service.ledger.bulk_replays import BulkState
 from service.ledger.people import Deed
 from service.ledger.pruning_places import Place
 from service.ledger.receipts import Receipt
@@ -41,7 +47,10 @@ TOML = """
 connector = "archive"
 path = "published"
 """
-ALL = {f"STORYRELAY_KEEP_{kind.upper()}_DAYS": "10" for kind in KINDS}
+ALONE = {"send_tests", "bulk_replays", "troubles"}
+"""What belongs to no story, and has no setting of its own."""
+
+ALL = {f"STORYRELAY_KEEP_{kind.upper()}_DAYS": "10" for kind in KINDS if kind not in ALONE}
 FILES = ("video.mp4", "poster.jpg", "captions.vtt")
 
 
@@ -135,7 +144,7 @@ def test_what_is_old_goes_and_what_is_young_stays(world: World) -> None:
     world.clock.move(11 * 86400)
     story(world, "young-story")
     wanted = world.relay.pruning.run(dry=True)
-    assert wanted == {**dict.fromkeys(KINDS, 1), "bodies": 1}
+    assert wanted == {kind: int(kind not in ALONE) for kind in KINDS}
     assert rows(world)["stories"] == 2, "a dry run counts only"
     found = world.relay.pruning.run()
     # a story takes what belongs to it along, which then is not there to be counted
@@ -166,6 +175,26 @@ def test_what_is_unsettled_stays_whole(world: World, state: StoryState, delivery
     assert (rows(world)["stories"], rows(world)["receipts"]) == (1, 1)
     assert read(world, receipts_table, "body") == [b'{"id": 1}']
     assert files(world, "story-1") == list(FILES)
+
+
+def test_what_belongs_to_no_story_goes_when_it_is_over_and_old(world: World) -> None:
+    now, choice = world.clock(), Choice(Wanted.SETTLED, world.clock() - timedelta(days=1), world.clock())
+    with world.relay.ledger.write() as tx:
+        for number, ended in enumerate((True, False)):
+            bulk = bulk_replays.add(tx, "ada", choice, Total(0, exact=True), now)
+            trouble = Trouble("", NoticeKind.DISK_LOW, "t", "x")
+            troubles.begin(tx, trouble, None, now, str(number))
+            send_tests.add(tx, "shelf", "ada", now)
+            if ended:
+                bulk_replays.end(tx, bulk.id, BulkState.DONE, now)
+                troubles.end(tx, NoticeKind.DISK_LOW, now, str(number))
+    world.clock.move(9 * 86400)
+    assert not any(world.relay.pruning.run().values())
+    world.clock.move(2 * 86400)
+    wanted = {**dict.fromkeys(KINDS, 0), "send_tests": 2, "bulk_replays": 1, "troubles": 1}
+    assert world.relay.pruning.run(dry=True) == wanted
+    assert world.relay.pruning.run() == wanted
+    assert not any(world.relay.pruning.run().values())
 
 
 def test_each_kind_has_an_age_of_its_own(make: Callable[..., World]) -> None:
