@@ -328,6 +328,23 @@ def _die_at(world: World, statement: int) -> None:
         os._exit(1)
 
 
+def test_a_story_that_finishes_anew_while_it_runs_is_replayed_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.bulk_replaying.MOST_AT_ONCE", 1)
+    first, second = (delivered(world, number, blog=StepState.DONE) for number in (1, 2))
+    bulk = replaying(world).start(SETTLED, ADA)
+    replaying(world).advance()
+    end_all(world)
+    with world.relay.ledger.write() as tx:  # it stands before the cursor no more
+        stories.change(tx, first, START, finished_at=START - timedelta(seconds=1))
+    for _ in range(4):
+        replaying(world).advance()
+        end_all(world)
+    assert now_of(world, bulk).state == BulkState.DONE
+    assert [repeats(world)[key, "blog"] for key in (first, second)] == [1, 1]
+
+
 def test_the_scheduler_works_it_off_and_passes_it_on(world: World) -> None:
     delivered(world, 1, blog=StepState.DEAD)
     bulk = replaying(world).start(DEAD, ADA)

@@ -1,7 +1,10 @@
 """Replaying many stories on the dashboard: looking first, starting, watching, cancelling."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
 from dashboard_client import SignIn, post
 from relayed import START, World
 
@@ -12,6 +15,7 @@ from service.domain.steps import Lane
 from service.ledger import people, steps, stories
 from service.ledger.stories import NewStory, VideoRow
 from service.ledger.tables import steps as step_table
+from service.web.slow_lane import Busy, SlowLane
 
 WINDOW = {"from": "2026-02-01T00:00", "to": "", "by": "", "route": "", "destination": ""}
 HOSTILE = "<script>alert(1)</script>"
@@ -96,3 +100,19 @@ def test_a_viewer_starts_and_cancels_nothing(signed_in: SignIn) -> None:
     assert post(client, "/replay", state="dead", **WINDOW).status_code == 403
     assert post(client, "/replay/1/cancel").status_code == 403
     assert client.get("/replay/9").status_code == 404
+
+
+def test_many_looks_at_once_leave_room_for_webhooks(
+    signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def taken(_lane: SlowLane) -> Iterator[None]:
+        raise Busy
+        yield
+
+    monkeypatch.setattr(SlowLane, "place", taken)
+    client = signed_in(Role.OPERATOR)
+    shown = client.get("/replay?state=settled&from=2026-01-01T00:00")
+    assert (shown.status_code, shown.headers["Retry-After"]) == (503, "2")
+    assert "Others are just looking for stories to replay" in shown.text
+    assert client.get("/replay").status_code == 200
