@@ -33,7 +33,7 @@ def digest(day: datetime | None, as_json: bool) -> None:
     numbers, title, text = look_back(relay, meant)
     if as_json:
         lasting = [{"title": name, "since": since.isoformat()} for name, since in numbers.troubles]
-        told = asdict(numbers) | {"troubles": lasting, "worst": list(numbers.worst)}
+        told = asdict(numbers) | {"troubles": lasting}
         show_json({"day": str(wanted), "timezone": zone.key, "title": title, "text": text, "numbers": told})
     else:
         show(plain(title, 300), "", *(plain(line, 500) for line in text.split("\n")))

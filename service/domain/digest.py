@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from service.domain.notice_words import in_many
@@ -10,7 +11,8 @@ from service.domain.results import RESULTS
 from service.domain.spoken_time import lasted
 
 SHOWN = 5
-LONGEST_LINE = 200
+LONGEST_TITLE = 100
+"""With `SHOWN`: all of it fits into one block of Slack, 3,000 characters."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,21 @@ class Day:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A title, and the submission's id of the story that it is about."""
+
+    title: str
+    story: str
+
+
+@dataclass(frozen=True)
 class Numbers:
     """What the ledger tells of a day.
 
     `results`: how many stories came in, by what they came to (`service.domain.results`); `credits`: what they cost.
     `published`: of so many stories half took at most `typical` seconds from the news to the last destination, and
     `slowest` the longest. `finished`: submissions of ours that were finished; no webhook came for `missed` of them.
-    `noted`: what people were told of, by kind; `worst`: titles of what failed, the newest first. Of now, not of the
+    `noted`: what people were told of, by kind; `worst`: what failed, the newest first. Of now, not of the
     day: `troubles` (title, since when), and `questions` that wait for an answer.
     """
 
@@ -50,11 +60,11 @@ class Numbers:
     published: int = 0
     typical: float = 0.0
     slowest: float = 0.0
-    slowest_title: str = ""
+    slowest_story: Named | None = None
     finished: int = 0
     missed: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
-    worst: Sequence[str] = ()
+    worst: Sequence[Named] = ()
     troubles: Sequence[tuple[str, datetime]] = ()
     questions: int = 0
 
@@ -71,7 +81,7 @@ def words(day: Day, numbers: Numbers, address: str, now: datetime) -> tuple[str,
     came = sum(numbers.results.values())
     title = f"{day}: {_count(came, 'story', 'stories')}{_results(numbers, ', ')}"
     parts = (
-        "\n".join(filter(None, (_stories(numbers, came), _times(numbers), _webhooks(numbers)))),
+        "\n".join(filter(None, (_stories(numbers, came), _times(numbers, address), _webhooks(numbers)))),
         _worst(numbers, address),
         _troubles(numbers, address, now),
         f"{_count(numbers.questions, 'question waits', 'questions wait')} for an answer: {address}/approvals"
@@ -94,13 +104,13 @@ def _stories(numbers: Numbers, came: int) -> str:
     return f"{_count(came, 'story', 'stories')} came in{_results(numbers, ': ')}.{spent}"
 
 
-def _times(numbers: Numbers) -> str:
+def _times(numbers: Numbers, address: str) -> str:
     if not numbers.published:
         return ""
-    name = f" ({_cut(numbers.slowest_title)})" if numbers.slowest_title else ""
+    slowest = f"\n• {_link(numbers.slowest_story, address)}" if numbers.slowest_story is not None else ""
     return (
         f"From the news of {_count(numbers.published, 'story', 'stories')} to the last destination: half within "
-        f"{_span(numbers.typical)}, the slowest {_span(numbers.slowest)}{name}."
+        f"{_span(numbers.typical)}, the slowest {_span(numbers.slowest)}.{slowest}"
     )
 
 
@@ -115,7 +125,10 @@ def _worst(numbers: Numbers, address: str) -> str:
     if not numbers.noted:
         return ""
     told = ", ".join(in_many(kind, count) for kind, count in sorted(numbers.noted.items()))
-    lines = [f"What people were told of: {told}.", *(f"• {_cut(title)}" for title in numbers.worst[:SHOWN])]
+    lines = [
+        f"What people were told of: {told}.",
+        *(f"• {_link(each, address)}" for each in numbers.worst[:SHOWN]),
+    ]
     return "\n".join((*lines, f"All of it: {address}/notices"))
 
 
@@ -123,8 +136,9 @@ def _troubles(numbers: Numbers, address: str, now: datetime) -> str:
     if not numbers.troubles:
         return ""
     spans = [(title, lasted((now - since).total_seconds())) for title, since in numbers.troubles]
-    lines = [f"• {_cut(title)}, for {span}" for title, span in spans]
-    return "\n".join(("Still troubling:", *lines, f"{address}/notices"))
+    lines = [f"• {_cut(title)}, for {span}" for title, span in spans[:SHOWN]]
+    left = f"… and {len(spans) - SHOWN} more: " if len(spans) > SHOWN else ""
+    return "\n".join(("Still troubling:", *lines, f"{left}{address}/notices"))
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -135,6 +149,10 @@ def _span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else lasted(seconds)
 
 
+def _link(named: Named, address: str) -> str:
+    return f"{_cut(named.title)}: {address}/stories/{quote(named.story, safe='')}"
+
+
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+    line = " ".join(text.split()) or "without a title"
+    return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1] + "…"

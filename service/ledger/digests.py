@@ -6,7 +6,7 @@ from statistics import median_low
 
 import sqlalchemy as sa
 
-from service.domain.digest import SHOWN, Day, Numbers
+from service.domain.digest import SHOWN, Day, Named, Numbers
 from service.domain.notices import NoticeKind
 from service.domain.results import RESULT_OF
 from service.domain.states import Origin, StoryState
@@ -33,14 +33,14 @@ def read(tx: sa.Connection, day: Day) -> Numbers:
     results, credits_used = _came(tx, day)
     times = _times(tx, day)
     finished, missed = _webhooks(tx, day)
-    slowest, title = max(times, default=(0.0, ""))
+    slowest = max(times, key=lambda each: each[0], default=None)
     return Numbers(
         results=results,
         credits=credits_used,
         published=len(times),
         typical=median_low([took for took, _ in times]) if times else 0.0,
-        slowest=slowest,
-        slowest_title=title,
+        slowest=slowest[0] if slowest is not None else 0.0,
+        slowest_story=slowest[1] if slowest is not None else None,
         finished=finished,
         missed=missed,
         noted=_noted(tx, day),
@@ -62,18 +62,22 @@ def _came(tx: sa.Connection, day: Day) -> tuple[dict[str, int], float]:
     return dict(found), spent
 
 
-def _times(tx: sa.Connection, day: Day) -> list[tuple[float, str]]:
-    """Seconds from the news to the last destination, and the story's title."""
+def _times(tx: sa.Connection, day: Day) -> list[tuple[float, Named]]:
+    """Seconds from the news to the last destination, and the story."""
     told = sa.case(
         (stories.c.webhook_at < stories.c.finished_at, stories.c.webhook_at), else_=stories.c.finished_at
     )
     query = (
-        sa.select(overview.seconds_between(tx, told, stories.c.published_at), stories.c.title)
+        sa.select(
+            overview.seconds_between(tx, told, stories.c.published_at),
+            stories.c.title,
+            stories.c.submission_id,
+        )
         .where(*_within(stories.c.finished_at, day), stories.c.published_at.is_not(None))
         .order_by(stories.c.finished_at.desc())
         .limit(MOST_TIMES)
     )
-    return [(float(took), title) for took, title in tx.execute(query)]
+    return [(float(row[0]), Named(row.title, row.submission_id)) for row in tx.execute(query)]
 
 
 def _webhooks(tx: sa.Connection, day: Day) -> tuple[int, int]:
@@ -91,14 +95,15 @@ def _noted(tx: sa.Connection, day: Day) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query.group_by(notices.c.kind))}
 
 
-def _worst(tx: sa.Connection, day: Day) -> list[str]:
+def _worst(tx: sa.Connection, day: Day) -> list[Named]:
     query = (
-        sa.select(notices.c.title)
+        sa.select(notices.c.title, stories.c.submission_id)
+        .join_from(notices, stories, notices.c.story == stories.c.id)
         .where(*_within(notices.c.created_at, day), notices.c.kind.in_(_OF_STORIES))
         .order_by(notices.c.created_at.desc(), notices.c.id.desc())
         .limit(SHOWN)
     )
-    return list(tx.execute(query).scalars())
+    return [Named(row.title, row.submission_id) for row in tx.execute(query)]
 
 
 def _within(column: sa.Column[datetime], day: Day) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,13 +1,17 @@
 """What people read in Slack and by mail when they are told of one trouble, of several, and of an end."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from relayed import World, make_world
 
+from service.digesting import send_due
 from service.domain.notices import NoticeKind, Trouble
-from service.ledger import notices, troubles
+from service.domain.states import Origin, StoryState
+from service.ledger import notices, stories, troubles
+from service.ledger.stories import NewStory
 from service.stand_ins.mailbox import Mailbox
 from service.stand_ins.slack import SlackStandIn
 
@@ -30,6 +34,10 @@ from = "a@example.com"
 to = ["b@example.com"]
 rate = "1000/s"
 [notices]
+destinations = ["team", "desk"]
+[notices.digest]
+at = "08:00"
+timezone = "UTC"
 destinations = ["team", "desk"]
 """
 
@@ -112,3 +120,33 @@ def test_an_end_says_how_long_it_lasted(world: World, slack: SlackStandIn, mailb
         "[Storyrelay] Over: The disk is nearly full",
     ]
     assert "It lasted 30 minutes." in in_slack(slack)[1]
+
+
+def test_the_digest_of_a_bad_day_is_whole_and_says_what_titles_say(
+    world: World, slack: SlackStandIn, mailbox: Mailbox
+) -> None:
+    yesterday = world.clock() - timedelta(days=1)
+    with world.relay.ledger.write() as tx:
+        story = stories.add(
+            tx, NewStory("sub_1", Origin.SUBMITTED, StoryState.FAILED, title=HOSTILE), yesterday
+        )
+        trouble = Trouble("k", NoticeKind.STORY_FAILED, f"Story failed: {HOSTILE}", "Why.", story)
+        notices.record(tx, trouble, yesterday)
+    assert send_due(world.relay)
+    world.run()
+    ((subject, text),) = by_mail(mailbox)
+    assert subject == "[Storyrelay] Saturday, 28 February 2026: 1 story, 1 not published"
+    assert text.splitlines()[:6] == [
+        "1 story came in: 1 not published.",
+        "",
+        "What people were told of: 1 story failed.",
+        f"• Story failed: {HOSTILE}: https://relay.example/stories/sub_1",
+        "All of it: https://relay.example/notices",
+        "",
+    ]
+    (shown,) = slack.messages
+    header, body = shown.blocks
+    assert (header["type"], header["text"]["text"]) == ("header", subject.removeprefix("[Storyrelay] "))
+    assert body["text"]["type"] == "plain_text", "which means nothing but itself"
+    assert body["text"]["text"].splitlines() == text.splitlines()[: len(body["text"]["text"].splitlines())]
+    assert body["text"]["text"].endswith("\nhttps://relay.example/")

@@ -12,7 +12,7 @@ from killed import after, killed_at
 from relayed import World, make_world
 
 from service.digesting import look_back, send_due
-from service.domain.digest import Day
+from service.domain.digest import Day, Named
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Origin, StoryState
 from service.ledger import notices, stories, tellings, troubles
@@ -65,7 +65,7 @@ def make(tmp_path: Path, database_url: str, mailbox: Mailbox) -> Iterator[Callab
         world.relay.ledger.close()
 
 
-def story(world: World, name: str, created: str, state: StoryState, **values: Any) -> None:
+def story(world: World, name: str, created: str, state: StoryState, **values: Any) -> int:
     """A story that came in at this moment by Berlin's clocks."""
     at = datetime.fromisoformat(created).replace(tzinfo=BERLIN)
     with world.relay.ledger.write() as tx:
@@ -77,6 +77,7 @@ def story(world: World, name: str, created: str, state: StoryState, **values: An
         }
         changes = {**moments, "used_credits": values.get("used")}
         tx.execute(sa.update(table).where(table.c.id == key).values(**changes))
+        return int(key)
 
 
 def letters(mailbox: Mailbox) -> list[tuple[str, str]]:
@@ -96,22 +97,26 @@ def test_the_numbers_are_those_of_the_local_day(make: Callable[..., World]) -> N
     story(
         world, "slow <b>", "2026-03-01T12:00", StoryState.SETTLED, used=30, finished_at=10, published_at=400
     )
-    story(world, "failed", "2026-03-01T23:59", StoryState.FAILED, finished_at=9)
+    failed = story(world, "failed", "2026-03-01T23:59", StoryState.FAILED, finished_at=9)
     story(world, "today", "2026-03-02T00:00", StoryState.OPEN)
     with world.relay.ledger.write() as tx:
         for at, key in ((datetime(2026, 3, 1, 22, tzinfo=UTC), "in"), (world.clock(), "out")):
-            trouble = Trouble(key, NoticeKind.STORY_FAILED, f"Story failed: {key}", "")
+            trouble = Trouble(key, NoticeKind.STORY_FAILED, f"Story failed: {key}", "", failed)
             notices.add(tx, trouble, world.relay.configuration.notices, at)
         troubles.begin(tx, Trouble("", NoticeKind.DISK_LOW, "Full", ""), None, world.clock(), "var")
     numbers, title, text = look_back(world.relay, Day(date(2026, 3, 1), BERLIN))
     assert numbers.results == {"published": 2, "not published": 1}
     assert (numbers.credits, numbers.published, numbers.typical) == (50, 2, pytest.approx(4, rel=1e-3))
-    assert (numbers.slowest, numbers.slowest_title) == (pytest.approx(390, rel=1e-3), "slow <b>")
+    assert numbers.slowest == pytest.approx(390, rel=1e-3)
+    assert numbers.slowest_story == Named("slow <b>", "slow <b>")
     assert (numbers.finished, numbers.missed) == (3, 2)
-    assert (numbers.noted, list(numbers.worst)) == ({"story_failed": 1}, ["Story failed: in"])
+    assert (numbers.noted, list(numbers.worst)) == (
+        {"story_failed": 1},
+        [Named("Story failed: in", "failed")],
+    )
     assert [name for name, _ in numbers.troubles] == ["Full"]
     assert title == "Sunday, 1 March 2026: 3 stories, 2 published, 1 not published"
-    assert "the slowest 6 minutes (slow <b>)." in text
+    assert "the slowest 6 minutes.\n• slow <b>: https://relay.example/stories/slow%20%3Cb%3E" in text
 
 
 def test_it_comes_once_a_day_at_its_hour_in_quiet_hours_and_to_who_hears_nothing_else(

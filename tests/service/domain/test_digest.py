@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.domain.digest import Day, Numbers, words
+from service.domain.digest import Day, Named, Numbers, words
+from service.domain.notices import NoticeKind
+from service.domain.results import RESULTS
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
@@ -26,11 +28,11 @@ def test_a_full_day() -> None:
         published=9,
         typical=1.24,
         slowest=190,
-        slowest_title="The\nlighthouse",
+        slowest_story=Named("The\nlighthouse", "sub_1"),
         finished=11,
         missed=1,
         noted={"story_failed": 2, "delivery_dead": 1},
-        worst=["Not delivered to cms: The lighthouse", "x" * 300],
+        worst=[Named("Not delivered to cms: The lighthouse", "sub_1"), Named("x" * 300, "a/b")],
         troubles=[("Paused: deliveries to cms", NOW - timedelta(hours=3, minutes=10))],
         questions=1,
     )
@@ -38,13 +40,13 @@ def test_a_full_day() -> None:
     assert title == "Sunday, 1 March 2026: 12 stories, 9 published, 2 not published, 1 under way"
     assert text.splitlines() == [
         "12 stories came in: 9 published, 2 not published, 1 under way. They cost 480 credits.",
-        "From the news of 9 stories to the last destination: half within 1.2 s, "
-        "the slowest 3 minutes (The lighthouse).",
+        "From the news of 9 stories to the last destination: half within 1.2 s, the slowest 3 minutes.",
+        "• The lighthouse: https://relay.example/stories/sub_1",
         "Webhooks: none came for 1 of 11 finished stories; polling found them.",
         "",
         "What people were told of: 1 delivery given up, 2 stories failed.",
-        "• Not delivered to cms: The lighthouse",
-        f"• {'x' * 199}…",
+        "• Not delivered to cms: The lighthouse: https://relay.example/stories/sub_1",
+        f"• {'x' * 99}…: https://relay.example/stories/a%2Fb",
         "All of it: https://relay.example/notices",
         "",
         "Still troubling:",
@@ -70,3 +72,23 @@ def test_a_day_of_which_only_a_trouble_is_left_is_not_empty() -> None:
     title, text = words(DAY, Numbers(troubles=[("Full", NOW)]), AT, NOW)
     assert title == "Sunday, 1 March 2026: 0 stories"
     assert text.startswith("No story came in.\n\nStill troubling:\n• Full, for less than a minute\n")
+
+
+def test_the_worst_day_of_all_fits_into_one_message_of_slack() -> None:
+    long = Named("x" * 300, "sub_" + "y" * 32)
+    numbers = Numbers(
+        results=dict.fromkeys(RESULTS, 10**7),
+        credits=10**9,
+        published=10**7,
+        slowest=10**6,
+        slowest_story=long,
+        finished=10**7,
+        missed=10**7,
+        noted=dict.fromkeys(NoticeKind, 10**6),
+        worst=[long] * 9,
+        troubles=[("x" * 300, NOW - timedelta(days=99))] * 9,
+        questions=10**6,
+    )
+    text = words(DAY, numbers, AT, NOW)[1]
+    assert "\n… and 4 more: https://relay.example/notices\n" in text
+    assert len(text) <= 3000
