@@ -91,6 +91,12 @@ class Progressive(Protocol):
         """
 
 
+class Silent(Protocol):
+    """What a connector's class may say beside: that `notify` is refused for good, for its place has readers only."""
+
+    notifies: ClassVar[bool]
+
+
 class Asking(Protocol):
     """What a connector may do beside: ask people whether a story may go on to other destinations."""
 
@@ -152,3 +158,8 @@ def asking(connector: Connector) -> Asking | None:
 def can_ask(connector: type[Connector]) -> bool:
     """Whether a connector can ask people."""
     return hasattr(connector, "ask")
+
+
+def can_notify(connector: type[Connector]) -> bool:
+    """Whether a connector can tell people of trouble, by `Silent`."""
+    return bool(getattr(connector, "notifies", True))

@@ -65,6 +65,7 @@ class DirectusConnector:
     """Keeps one item for each story."""
 
     Options: ClassVar[type[BaseModel]] = DirectusOptions
+    notifies: ClassVar[bool] = False
 
     def __init__(self, options: DirectusOptions, tools: ConnectorTools) -> None:
         self._options = options

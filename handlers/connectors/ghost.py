@@ -90,6 +90,7 @@ class GhostConnector:
     """Keeps each story as one post."""
 
     Options: ClassVar[type[BaseModel]] = GhostOptions
+    notifies: ClassVar[bool] = False
 
     def __init__(self, options: GhostOptions, tools: ConnectorTools) -> None:
         self._options = options

@@ -64,6 +64,7 @@ class StrapiConnector:
     """Keeps one entry for each story."""
 
     Options: ClassVar[type[BaseModel]] = StrapiOptions
+    notifies: ClassVar[bool] = False
 
     def __init__(self, options: StrapiOptions, tools: ConnectorTools) -> None:
         self._options = options

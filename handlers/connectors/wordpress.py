@@ -94,6 +94,7 @@ class WordPressConnector:
     """Keeps each story as one post."""
 
     Options: ClassVar[type[BaseModel]] = WordPressOptions
+    notifies: ClassVar[bool] = False
 
     def __init__(self, options: WordPressOptions, tools: ConnectorTools) -> None:
         self._options = options

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from service.cli.findings import Finding, ok, warn
 from service.configuration import Configuration
+from service.connectors import can_notify, connector_class
 from service.domain.notices import Audience
 from service.domain.spoken_time import lasted
 
@@ -24,11 +25,26 @@ def check_notices(configuration: Configuration) -> Iterator[Finding]:
         )
         return
     yield ok("notices", "; ".join(filter(None, (_who(audience), _how_often(audience), _quiet(audience)))))
+    yield from _silent(configuration)
     if audience.digest is not None:
         digest = audience.digest
         names, at = " and ".join(digest.destinations), f"{digest.at:%H:%M} in {digest.zone.key}"
         empty = "" if digest.says_nothing_happened else ", but of no empty day"
         yield ok("digest", f"daily at {at}, to {names}, of the day before{empty}")
+
+
+def _silent(configuration: Configuration) -> Iterator[Finding]:
+    audience = configuration.notices
+    fallback = () if audience.fallback is None else (audience.fallback,)
+    digest = audience.digest.destinations if audience.digest is not None else ()
+    for name in dict.fromkeys((*audience.destinations, *fallback, *digest)):
+        place = configuration.destinations[name]
+        if not can_notify(connector_class(place.connector)):
+            yield warn(
+                "notices",
+                f"{name} can't tell anybody of trouble: its connector is {place.connector}",
+                "name a destination with slack, email, apprise, webhook or archive under [notices]",
+            )
 
 
 def _who(audience: Audience) -> str:

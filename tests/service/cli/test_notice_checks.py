@@ -19,7 +19,7 @@ class Options(BaseModel):
     """None."""
 
 
-PLACES = {"team": DestinationConfig("team", "archive", Options())}
+PLACES = {name: DestinationConfig(name, "archive", Options()) for name in ("team", "desk", "boss")}
 NIGHT = Quiet(OpeningHours(BERLIN, hours=(Hours(22 * 60, 7 * 60),)), frozenset({"key_refused"}))
 
 
@@ -54,3 +54,15 @@ def test_nobody_is_a_warning_with_the_mend() -> None:
     (finding,) = check_notices(Configuration(destinations=PLACES))
     assert finding.status == Status.WARN
     assert "[notices] destinations" in finding.advice
+
+
+def test_places_that_have_readers_only_are_named_once_each() -> None:
+    blogs = {
+        name: DestinationConfig(name, name, Options())
+        for name in ("ghost", "wordpress", "strapi", "directus")
+    }
+    digest = Digest(time(8), BERLIN, ("strapi", "directus", "ghost"), says_nothing_happened=True)
+    audience = Audience(("team", "ghost"), "wordpress", digest=digest)
+    found = list(check_notices(Configuration(destinations=PLACES | blogs, notices=audience)))
+    wrong = [finding.text.split(" ")[0] for finding in found if finding.status == Status.WARN]
+    assert wrong == ["ghost", "wordpress", "strapi", "directus"]
