@@ -1,9 +1,8 @@
 """`replay --from …`: many stories at once, looked at first and then worked off by the scheduler."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -11,30 +10,10 @@ import click
 from service.bulk_replay_json import bulk_json, dry_run_json
 from service.bulk_replaying import BulkReplaying, DryRun, Example, Unfit
 from service.cli.output import facts, moment, note, plain, show, show_json, table
+from service.cli.times import Moment
 from service.domain.bulk_replays import Choice, Clock, Wanted, usual_clock
 from service.domain.people import SHELL
 from service.wiring import Relay
-
-_AGO = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Moment(click.ParamType[datetime]):
-    """A date, a date and time (of this machine's time zone where it says none), or how long ago: 90m, 24h, 7d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Returns an aware time in UTC."""
-        ago = _AGO.fullmatch(str(value))
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        try:
-            return datetime.fromisoformat(str(value)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{plain(value, 40)!r} is no time, such as 2026-03-01, 2026-03-01T18:00 or 24h", param, ctx
-            )
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ SECTIONS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed("routes", "Tell which routes a story takes, and why not."),
             Listed("replay", "Do what ended, or went wrong, once more.", "service.cli.replays:replay"),
             Listed("withdraw", "Take a story back.", "service.cli.withdrawals:withdraw"),
+            Listed("fetch", "Ask at once how a story stands.", "service.cli.story_deeds:fetch"),
+            Listed("cancel", "Stop a story that is on its way.", "service.cli.story_deeds:cancel"),
+            Listed("forget", "Delete a story.", "service.cli.story_deeds:forget"),
         ),
     ),
     (

@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from service.demo.stories import Wish
 from service.domain.states import ENDED_STEPS, UNFINISHED_STORIES, StepKind, StepState
-from service.ledger import Ledger, receipts, reports, stories
+from service.ledger import Ledger, receipts, reports, stories, story_list
 from service.ledger.receipts import ReceiptRow
 from service.ledger.reports import StepRow
 from service.ledger.stories import StoryRow, VideoRow
+from service.ledger.story_list import Sought
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Seen:
 def look(ledger: Ledger, wishes: Sequence[Wish]) -> tuple[Seen, ...]:
     """How each wish stands; they are known by their titles, which differ."""
     with ledger.read() as tx:
-        rows = {row.request.get("title"): row for row in stories.listed(tx, (), 100, None)}
+        rows = {row.request.get("title"): row for row in story_list.newest(tx, Sought(), 100)}
         return tuple(_seen(tx, wish, rows.get(wish.title)) for wish in wishes)
 
 

@@ -341,14 +341,10 @@ def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:
     return changed.rowcount == 1
 
 
-def listed(tx: sa.Connection, states: Sequence[str], limit: int, before: int | None) -> list[StoryRow]:
-    """Stories, newest first, in these states (any for none), older than the ledger key `before`."""
-    query = sa.select(stories).order_by(stories.c.id.desc()).limit(limit)
-    if states:
-        query = query.where(stories.c.state.in_(states))
-    if before is not None:
-        query = query.where(stories.c.id < before)
-    return [_row(row) for row in tx.execute(query)]
+def of_keys(tx: sa.Connection, keys: Sequence[int]) -> list[StoryRow]:
+    """The stories with these ledger keys that are there, in the keys' order."""
+    rows = {row.id: row for row in tx.execute(sa.select(stories).where(stories.c.id.in_(keys)))}
+    return [_row(rows[key]) for key in keys if key in rows]
 
 
 def counts(tx: sa.Connection) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.domain.states import StoryState
+from service.ledger.stories import StoryRow, of_keys
 from service.ledger.story_words import among, holds, matching
 from service.ledger.tables import is_delivery, steps, stories
 
@@ -69,6 +70,19 @@ def page(
     first = shown[0] if shown else before
     newer = (first if shown else first - 1) if before is not None and first is not None else None
     return Found(tuple(shown), shown[-1] if more else stopped, newer, None if more else stopped)
+
+
+def newest(tx: sa.Connection, sought: Sought, limit: int) -> list[StoryRow]:
+    """The newest so many, however long it takes to find them."""
+    keys: list[int] = []
+    before: int | None = None
+    while len(keys) < limit:
+        found = page(tx, sought, min(limit - len(keys), FEW), before=before)
+        keys += found.keys
+        before = found.older
+        if before is None:
+            break
+    return [row for start in range(0, len(keys), FEW) for row in of_keys(tx, keys[start : start + FEW])]
 
 
 Streams = tuple[sa.Select[Any], ...]

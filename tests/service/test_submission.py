@@ -17,8 +17,9 @@ from service import intake
 from service.domain.people import SHELL
 from service.domain.states import Origin, StoryState, Verdict
 from service.intake import Delivery
-from service.ledger import Ledger, LedgerDown, notices, reports, stories, troubles
+from service.ledger import Ledger, LedgerDown, notices, reports, stories, story_list, troubles
 from service.ledger.stories import NewStory, StoryRow
+from service.ledger.story_list import Sought
 from service.ledger.tables import stories as table
 from service.outbound_http import HttpClient
 from service.settings import SettingsError
@@ -66,7 +67,7 @@ def either(tmp_path, database_url: str, api: ScriptedApi) -> Iterator[World]:
 
 def rows(world: World) -> list[StoryRow]:
     with world.relay.ledger.read() as tx:
-        return sorted(stories.listed(tx, (), 100, None), key=lambda row: row.id)
+        return sorted(story_list.newest(tx, Sought(), 100), key=lambda row: row.id)
 
 
 def only(world: World) -> StoryRow:

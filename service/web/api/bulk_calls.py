@@ -5,7 +5,7 @@ from typing import Annotated
 
 from flask import Response, jsonify
 from flask_openapi.blueprint import APIBlueprint
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from service.bulk_replay_json import bulk_json, dry_run_json
 from service.bulk_replaying import BulkReplaying, Unfit
@@ -18,22 +18,13 @@ from service.web.api.bulk_shapes import BulkDryRun, BulkReplayInFull, BulkReplay
 from service.web.api.gate import takes, who
 from service.web.api.paging import PageQuery, page
 from service.web.api.problems import refuse
-from service.web.api.requests import Strict
+from service.web.api.requests import Edge, Strict
 from service.web.api.results import page_of
 from service.web.ledger_keys import HIGHEST_KEY
 from service.web.slow_lane import SlowLane
 from service.wiring import Relay
 
 _TAG = tagged("Bulk replays")
-
-
-def _in_our_times(at: datetime) -> datetime:
-    if not 1970 <= at.year < 2200:
-        raise ValueError("a year from 1970 to 2199")
-    return at
-
-
-Edge = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_our_times)]
 
 
 class BulkBody(Strict):

@@ -48,8 +48,13 @@ def page(
 ) -> Response:
     """The page as `{items, next}`, and `next` as a Link header as well. `rows` has one more where more follow."""
     shown = rows[:limit]
-    following = str(key(shown[-1])) if len(rows) > limit else None
-    answer = jsonify(items=[shape(row) for row in shown], next=following)
+    return page_up_to([shape(row) for row in shown], key(shown[-1]) if len(rows) > limit else None)
+
+
+def page_up_to(items: Sequence[object], last: object | None) -> Response:
+    """The same of shapes, where the next page begins after `last`, None where there is no other."""
+    following = None if last is None else str(last)
+    answer = jsonify(items=list(items), next=following)
     if following is not None:
         asked = [(name, value) for name, value in request.args.items(multi=True) if name != "after"]
         answer.headers["Link"] = f'<{request.path}?{urlencode([*asked, ("after", following)])}>; rel="next"'

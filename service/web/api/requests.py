@@ -1,9 +1,19 @@
 """What the API's calls take."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, RootModel
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    RootModel,
+)
 from pydantic.json_schema import JsonSchemaValue
 
 from service.story_api import IdeaToVideo, ImagesToVideo, UrlToVideo, VideoRequest
@@ -22,6 +32,16 @@ class _Written:
 _Request = Mapping[str, JsonValue]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,39}$")]
+
+
+def _in_our_times(at: datetime) -> datetime:
+    if not 1970 <= at.year < 2200:
+        raise ValueError("a year from 1970 to 2199")
+    return at
+
+
+Edge = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_our_times)]
+"""A time that bounds others."""
 
 
 class Strict(BaseModel):

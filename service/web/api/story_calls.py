@@ -8,15 +8,16 @@ from pydantic import Field
 
 from service.domain.api_tokens import Scope
 from service.domain.states import StoryState
-from service.ledger import stories
+from service.ledger import stories, story_list
 from service.ledger.dossier import read_dossier
 from service.ledger.stories import VideoRow
+from service.ledger.story_list import Sought
 from service.story_json import dossier_json, story_json
 from service.web.api.answers import answers, tagged
 from service.web.api.gate import takes
 from service.web.api.naming import found_story
-from service.web.api.paging import PageQuery, page
-from service.web.api.requests import StoryPath
+from service.web.api.paging import PageQuery, page_up_to
+from service.web.api.requests import Edge, StoryPath
 from service.web.api.results import page_of
 from service.web.api.shapes import Story, StoryInFull
 from service.wiring import Relay
@@ -27,9 +28,37 @@ _TAG = tagged("Stories")
 
 
 class StoriesQuery(PageQuery):
-    """Which stories."""
+    """Which stories: all that is given must hold."""
 
     state: list[StoryState] = Field([], description="Only in these states.")
+    route: str | None = Field(
+        None, min_length=1, max_length=200, description="Pinned to this route, or led by it."
+    )
+    destination: str | None = Field(None, min_length=1, max_length=200, description="That go there.")
+    label: str | None = Field(
+        None,
+        pattern=r"^[^=]{1,40}=.{0,200}$",
+        description="With this label, as `name=value`.",
+        examples=["team=brand"],
+    )
+    since: Edge | None = Field(None, description="That came in then or later.")
+    until: Edge | None = Field(None, description="That came in before.")
+    text: str | None = Field(
+        None, min_length=1, max_length=200, description="Words that title or idea hold, or an id."
+    )
+
+    def sought(self) -> Sought:
+        """What is asked for."""
+        name, _, value = (self.label or "").partition("=")
+        return Sought(
+            states=tuple(self.state),
+            route=self.route,
+            destination=self.destination,
+            labels={name: value} if name else {},
+            since=self.since,
+            until=self.until,
+            words=self.text or "",
+        )
 
 
 def add(api: APIBlueprint, relay: Relay) -> None:
@@ -37,11 +66,15 @@ def add(api: APIBlueprint, relay: Relay) -> None:
 
     @api.get("/stories", tags=_TAG, responses=answers({200: page_of(Story, "StoriesPage")}))
     @takes(Scope.READ)
-    def story_list(query: StoriesQuery) -> Response:
-        """List the stories, newest first"""
+    def list_stories(query: StoriesQuery) -> Response:
+        """List the stories, newest first
+
+        A page may have fewer stories than `limit` and a `next`: a search among very many stops for a while.
+        """
         with relay.ledger.read() as tx:
-            rows = stories.listed(tx, query.state, query.limit + 1, query.key())
-        return page(rows, query.limit, lambda row: row.id, story_json)
+            found = story_list.page(tx, query.sought(), query.limit, before=query.key())
+            rows = stories.of_keys(tx, found.keys)
+        return page_up_to([story_json(row) for row in rows], found.older)
 
     @api.get("/stories/<string:story>", tags=_TAG, responses=answers({200: StoryInFull}))
     @takes(Scope.READ)

@@ -53,8 +53,33 @@ def test_states_and_limit_narrow_the_list(home, book):
 
 
 @pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("--route", "all"), ["delivered"]),
+        (("--destination", "shelf"), ["delivered"]),
+        (("--label", "team=brand"), ["labelled"]),
+        (("--label", "team="), []),
+        (("--text", "light"), ["titled"]),
+        (("--text", "titled"), ["titled"]),
+        (("--from", "2026-03-02", "--to", "2026-04-01"), ["titled", "labelled"]),
+        (("--from", "2026-03-02", "--to", "2026-03-03T12:00+00:00"), ["labelled"]),
+        (("--text", "light", "--state", "failed"), []),
+    ],
+)
+def test_all_that_is_asked_for_must_hold(home, book, words, wanted):
+    book.settled("delivered", {"shelf": StepState.DONE})
+    book.story("labelled", labels={"team": "brand"}, created_at=datetime(2026, 3, 2, 12, tzinfo=UTC))
+    book.story("titled", title="The Lighthouse", created_at=datetime(2026, 3, 4, tzinfo=UTC))
+    assert [row["id"] for row in home.json("stories", *words)["stories"]] == wanted
+    if not wanted:
+        assert "No story fits" in home.done("stories", *words).stderr
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--label", "brand"), "'brand' is no label: write NAME=VALUE"),
+        (("--from", "soon"), "'soon' is no time"),
         (("--state", "opn"), "'opn' is none of submitting, unconfirmed, open"),
         (("--state", "opn"), "did you mean 'open'"),
         (("--limit", "0"), "--limit"),

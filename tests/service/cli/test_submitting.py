@@ -7,13 +7,14 @@ import pytest
 from scripted_api import scripted_api
 
 from service.domain.states import StoryState
-from service.ledger import stories
+from service.ledger import story_list
+from service.ledger.story_list import Sought
 from service.story_api import RATES
 
 
 def rows(home):
     with home.ledger.read() as tx:
-        return stories.listed(tx, (), 100, None)
+        return story_list.newest(tx, Sought(), 100)
 
 
 def test_a_submitted_story_is_in_the_ledger_and_at_the_story_api(online, emulator):

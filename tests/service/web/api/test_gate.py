@@ -134,7 +134,7 @@ def test_a_mistake_of_ours_is_a_problem_that_tells_nothing(program, app: Flask, 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a planted secret")
 
-    monkeypatch.setattr("service.web.api.story_calls.stories.listed", broken)
+    monkeypatch.setattr("service.web.api.story_calls.stories.of_keys", broken)
     told = problem(program.get("/stories"), 500)
     assert "planted" not in json.dumps(told)
 

@@ -11,8 +11,9 @@ from scripted_api import ScriptedApi
 
 from service.domain.people import SHELL
 from service.domain.states import StoryState
-from service.ledger import people, stories, submit_keys
+from service.ledger import people, stories, story_list, submit_keys
 from service.ledger.api_tables import submit_keys as key_table
+from service.ledger.story_list import Sought
 from service.web.api import submitting
 from service.web.api.idempotency import Keyed
 
@@ -40,7 +41,7 @@ def kill(
 
 def rows(world: World) -> list[stories.StoryRow]:
     with world.relay.ledger.read() as tx:
-        return stories.listed(tx, [], 100, None)
+        return story_list.newest(tx, Sought(), 100)
 
 
 def cancel(world: World) -> int:

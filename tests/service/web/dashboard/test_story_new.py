@@ -12,8 +12,9 @@ from scripted_api import ScriptedApi, scripted_api
 
 from service.domain.people import Role
 from service.domain.states import StoryState
-from service.ledger import people, stories
+from service.ledger import people, story_list
 from service.ledger.stories import StoryRow
+from service.ledger.story_list import Sought
 
 FOX = {"kind": "idea", "text": "A fox walks home", "scene_count": "2", "scene_duration": "4"}
 
@@ -40,7 +41,7 @@ def drawn(client: FlaskClient) -> str:
 
 def rows(world: World) -> list[StoryRow]:
     with world.relay.ledger.read() as tx:
-        return stories.listed(tx, (), 10, None)
+        return story_list.newest(tx, Sought(), 10)
 
 
 def test_a_story_is_priced_first_and_then_asked_for(
