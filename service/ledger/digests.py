@@ -17,7 +17,7 @@ MOST_TIMES = 20_000
 """Stories that the times are taken of: the newest of the day."""
 
 LONGEST_WAY = timedelta(days=31)
-"""Stories that finished on the day are looked for among those that came in since so long before it: that has an index."""
+"""Stories that finished on the day are looked for among those that came in since so long before it: by an index."""
 
 _UNTOLD = (NoticeKind.DIGEST, NoticeKind.RESOLVED, NoticeKind.LANE_RECOVERED)
 """Notices that tell of nothing bad."""
