@@ -1,7 +1,7 @@
 """What the ledger tells of a day, for the daily digest."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median_low
 
 import sqlalchemy as sa
@@ -15,9 +15,6 @@ from service.ledger.tables import notices, stories
 
 MOST_TIMES = 20_000
 """Stories that the times are taken of: the newest of the day."""
-
-LONGEST_WAY = timedelta(days=31)
-"""Stories that finished on the day are looked for among those that came in since so long before it: by an index."""
 
 _UNTOLD = (NoticeKind.DIGEST, NoticeKind.RESOLVED, NoticeKind.LANE_RECOVERED)
 """Notices that tell of nothing bad."""
@@ -76,7 +73,7 @@ def _times(tx: sa.Connection, day: Day) -> list[tuple[float, Named]]:
             stories.c.title,
             stories.c.submission_id,
         )
-        .where(*_finished(day), stories.c.published_at.is_not(None))
+        .where(*_within(stories.c.finished_at, day), stories.c.published_at.is_not(None))
         .order_by(stories.c.finished_at.desc())
         .limit(MOST_TIMES)
     )
@@ -85,7 +82,7 @@ def _times(tx: sa.Connection, day: Day) -> list[tuple[float, Named]]:
 
 def _webhooks(tx: sa.Connection, day: Day) -> tuple[int, int]:
     query = sa.select(sa.func.count(), sa.func.count(sa.case((stories.c.webhook_at.is_(None), 1)))).where(
-        *_finished(day), stories.c.origin == Origin.SUBMITTED
+        *_within(stories.c.finished_at, day), stories.c.origin == Origin.SUBMITTED
     )
     row = tx.execute(query).one()
     return row[0], row[1]
@@ -111,7 +108,3 @@ def _worst(tx: sa.Connection, day: Day) -> list[Named]:
 
 def _within(column: sa.Column[datetime], day: Day) -> tuple[sa.ColumnElement[bool], ...]:
     return column >= day.begins, column < day.ends
-
-
-def _finished(day: Day) -> tuple[sa.ColumnElement[bool], ...]:
-    return stories.c.created_at >= day.begins - LONGEST_WAY, *_within(stories.c.finished_at, day)
