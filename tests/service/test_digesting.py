@@ -15,7 +15,7 @@ from service.digesting import look_back, send_due
 from service.domain.digest import Day, Named
 from service.domain.notices import NoticeKind, Trouble
 from service.domain.states import Origin, StoryState
-from service.ledger import notices, stories, tellings, troubles
+from service.ledger import digests, notices, stories, tellings, troubles
 from service.ledger.stories import NewStory
 from service.ledger.tables import stories as table
 from service.stand_ins.mailbox import Mailbox
@@ -166,3 +166,19 @@ def test_a_killed_scheduler_sends_it_once(
     assert [send_due(world.relay) for _ in range(2)] == [True, False]
     world.run()
     assert len(letters(mailbox)) == 1
+
+
+def test_a_day_is_found_by_indexes(make: Callable[..., World], sqlite_url: str) -> None:
+    world = make(url=sqlite_url)
+    asked: list[tuple[str, Any]] = []
+    with world.relay.ledger.read() as tx:
+        sa.event.listen(tx, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        digests.read(tx, Day(date(2026, 3, 1), BERLIN))
+        reads = [each for each in asked if "stories." in each[0] or "notices." in each[0]]
+        plans = [
+            " ".join(str(row[3]) for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values))
+            for text, values in reads
+        ]
+    for index in ("ix_stories_created_at", "ix_stories_finished_at", "ix_notices_created_at"):
+        assert sum(index in plan for plan in plans) >= 1, plans
+    assert not [plan for plan in plans if "SCAN stories" in plan or "SCAN notices" in plan]
