@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -125,6 +125,8 @@ class StepMachine:
     def _fail(self, step: ClaimedStep, failure: StepFailed) -> None:
         now = self.relay.now()
         message = _detail(str(failure))
+        if failure.opens is not None:
+            failure.opens = replace(failure.opens, message=_detail(failure.opens.message))
         open_before = self._opened(step, failure, now)
         spends = failure.spends and not (open_before and not failure.permanent)
         delay = self._delay(step, failure, spends=spends)

@@ -1,9 +1,10 @@
 """Takes secrets out of text that people will read: logs, errors, reports to Sentry."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 GONE = "***"
 
@@ -26,7 +27,7 @@ _NAMED = re.compile(
     rf"((?:{_NAMES})(?:=|{_QUOTE}\s{{0,4}}[:,=]\s{{0,4}}b?)(?:{_QUOTE})?)[^\s\"'\\&;,)}}\]]+", re.IGNORECASE
 )
 _BEARER = re.compile(r"(\bbearer\s{1,4})[\w.~+/=-]{12,}", re.IGNORECASE)
-_SHAPES = re.compile(r"(whsec_|xox[a-z](?:\.xox[a-z])?-|xapp-)[\w+/=-]+")
+_SHAPES = re.compile(r"(whsec_|xox[a-z](?:\.xox[a-z])?-|xapp-|srt_)[\w+/=-]+")
 _SECRET_NAME = re.compile(rf"{_NAMES}|authorization|cookie|query_string|http\.query", re.IGNORECASE)
 _SIGNS = (
     *(
@@ -43,16 +44,37 @@ _SIGNS = (
         "secret",
         "passw",
     ),
-    *("credential", "signature", "dsn", "bearer", "whsec_", "xox", "xapp"),
+    *("credential", "signature", "dsn", "bearer", "whsec_", "xox", "xapp", "srt_"),
 )
 """What any of the patterns needs: a quick look for these spares most texts of a log the rest."""
 
 
+SHORTEST = 8
+"""Shorter secrets are not looked for by their value: they stand in words that are none."""
+
+_CONCEALED: list[re.Pattern[str]] = []
+
+
+def conceal(secrets: Iterable[str]) -> None:
+    """Has this process take these texts out of what people will read, as they are and as they stand in addresses.
+
+    In place of those that were named before. A place that quotes our own key to us gives it no shape to know it by.
+    """
+    forms = {
+        form for secret in secrets if len(secret) >= SHORTEST for form in (secret, quote(secret, safe=""))
+    }
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    _CONCEALED[:] = [re.compile("|".join(map(re.escape, longest_first)))] if longest_first else []
+
+
 def redact(text: str) -> str:
-    """Returns the text without tokens of our paths, query strings, passwords in URLs, keys and login headers.
+    """Returns the text without the secrets that are concealed, tokens of our paths, query strings, passwords in URLs,
+    keys and login headers.
 
     Takes time linear in the text's length. What names no secret stays as it is.
     """
+    for concealed in _CONCEALED:
+        text = concealed.sub(GONE, text)
     lowered = text.lower()
     if not any(sign in lowered for sign in _SIGNS):
         return text

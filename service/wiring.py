@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from service.approval_url import ApprovalUrls
 from service.configuration import Configuration, load_configuration, try_connectors
+from service.configured_secrets import configured_secrets
 from service.connectors import Connector, ConnectorTools, connector_class, default_rate, shows_progress
 from service.dispatching import Dispatcher
 from service.domain.people import Doer
@@ -26,6 +27,7 @@ from service.outbound_http import AddressGuard, HttpClient
 from service.pacing import Pacer
 from service.problems import Problem
 from service.pruning import Pruning
+from service.redaction import conceal
 from service.settings import Settings, SettingsError, load_settings
 from service.setup_url import SetupUrls
 from service.story_account import StoryAccount
@@ -233,7 +235,8 @@ def assemble(
     now: Callable[[], datetime] = utc_now,
     queue_timeout: float = 2.0,
 ) -> Relay:
-    """Puts a relay together from what was read; see `open_relay`."""
+    """Puts a relay together from what was read; see `open_relay`. Logs and errors conceal its secrets from then on."""
+    conceal(configured_secrets(settings, configuration))
     ledger = Ledger(settings.database_url, pool_size=settings.web_threads + 2)
     address = settings.redis_url
     connection = fast_connection(address, timeout=queue_timeout) if address else None
@@ -253,10 +256,7 @@ def assemble(
 
 
 def queue_settings(env: Mapping[str, str] | None = None) -> Settings:
-    """The settings, with the address of the queue that `up` runs where REDIS_URL is not set.
-
-    Raises SettingsError.
-    """
+    """The settings, with the address of the queue that `up` runs where none is set. Raises SettingsError."""
     settings = load_settings(env)
     if settings.redis_url is not None:
         return settings

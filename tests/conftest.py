@@ -31,6 +31,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from service import accounts, embedded_queue
 from service.ledger import Ledger, engine
 from service.ledger.migrating import migrate
+from service.redaction import conceal
 
 START_SECONDS = 30
 ROOM = 2 * 2**30
@@ -61,6 +62,13 @@ FOR_EVERYWHERE = (
     "tests/e2e/test_crash.py",
 )
 """Whose SQL is the ledger's, which is tested on both databases: what they do on PostgreSQL waits for `--everywhere`."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_concealed() -> Iterator[None]:
+    """What one test's relay conceals is no secret of the next one's."""
+    yield
+    conceal([])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

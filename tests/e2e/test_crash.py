@@ -20,9 +20,9 @@ from service.stand_ins.webhook_sink import WebhookSink
 from service.story_api import IdeaToVideo, Unavailable
 from service.submission import Submission
 
-STORIES = 60
-KILLS = 6
-FLUSHES = 3
+FEW, ALL = (24, 3, 1), (60, 6, 3)
+"""Stories, killed workers, flushed queues: of each run, and with `--everywhere`."""
+
 BOUND = 450
 """Seconds that only a machine at a standstill reaches: one with other work takes several times the usual minute."""
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -16,6 +16,7 @@ from service.domain.steps import ClaimedStep, Done, Lane, Later, Opens, StepFail
 from service.ledger import lanes, notices, steps, troubles
 from service.ledger.tables import steps as table
 from service.outbound_http import HttpClient, Request
+from service.redaction import conceal
 from service.wiring import Relay
 
 SINK = Lane(StepKind.DELIVER, "sink")
@@ -72,9 +73,9 @@ def row(world: World, step: int) -> sa.Row:
         return tx.execute(sa.select(table).where(table.c.id == step)).one()
 
 
-def fails(**how) -> Work:
+def fails(said: str = "no", **how) -> Work:
     def work(_relay: Relay, _step: ClaimedStep, _attempt: Attempt) -> Done:
-        raise StepFailed("no", **how)
+        raise StepFailed(said, **how)
 
     return work
 
@@ -144,6 +145,21 @@ def test_a_refused_login_pauses_the_lane_tells_the_others_and_spends_nothing(wor
         assert (recovered.kind, paused.kind) == ("lane_recovered", "lane_paused")
         assert recovered.text == "It lasted 5 minutes. What was waiting is being sent."
         assert troubles.open_ones(tx) == []
+
+
+def test_a_key_that_a_place_quotes_is_told_to_nobody(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conceal(["planted-gate-key"])
+    said = "400: planted-gate-key is not allowed"
+    (step,) = add(world)
+    run(world, step, fails(said, spends=False, opens=Opens(lanes.REFUSED, said)))
+    run(world, step, fails(said, permanent=True))
+    with world.relay.ledger.read() as tx:
+        told = [(each.title, each.text) for each in notices.recent(tx, 9)]
+        kept = [row(world, step).last_error, *(state.message for state in lanes.all_lanes(tx)), str(told)]
+    assert "*** is not allowed" in str(kept)
+    assert "planted" not in str(kept) + capsys.readouterr().out
 
 
 def test_who_never_heard_of_a_pause_is_not_told_of_its_end(world: World) -> None:

@@ -1,10 +1,11 @@
 import json
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.redaction import redact, redact_tree
+from service.redaction import conceal, redact, redact_tree
 
 SECRETS = st.text(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", min_size=16, max_size=60
@@ -122,3 +123,26 @@ def test_what_lies_too_deep_is_cleaned_as_text():
     clean = json.dumps(redact_tree(tree))
     assert "abc" not in clean
     assert "whsec_***" in clean
+
+
+@pytest.fixture
+def concealed() -> Iterator[None]:
+    conceal(["gate-key+1/2", "gate-key+1/2 and more", "short"])
+    yield
+    conceal([])
+
+
+@pytest.mark.usefixtures("concealed")
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("400: gate-key+1/2 is not allowed", "400: *** is not allowed"),
+        ("400: gate-key+1/2 and more", "400: ***"),
+        ("GET /x/gate-key%2B1%2F2/y", "GET /x/***/y"),
+        ("a short word", "a short word"),
+        ("srt_abc_def is no token of ours", "srt_*** is no token of ours"),
+    ],
+)
+def test_what_was_configured_is_taken_out_by_its_value(text: str, left: str) -> None:
+    assert redact(text) == left
+    assert redact_tree({"error": [text]}) == {"error": [left]}
