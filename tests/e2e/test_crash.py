@@ -1,4 +1,4 @@
-"""Sixty stories, lossy webhooks, failing places, killed workers, a flushed queue: all arrive, each once."""
+"""Many stories, lossy webhooks, failing places, killed workers, a flushed queue: all arrive, each once."""
 
 import random
 import time
@@ -19,9 +19,6 @@ from service.stand_ins.slack import SlackFault, SlackStandIn
 from service.stand_ins.webhook_sink import WebhookSink
 from service.story_api import IdeaToVideo, Unavailable
 from service.submission import Submission
-
-FEW, ALL = (24, 3, 1), (60, 6, 3)
-"""Stories, killed workers, flushed queues: of each run, and with `--everywhere`."""
 
 BOUND = 450
 """Seconds that only a machine at a standstill reaches: one with other work takes several times the usual minute."""
@@ -89,19 +86,33 @@ def places() -> Iterator[Places]:
         )
 
 
+@dataclass(frozen=True)
+class Size:
+    """How much is done, and how much is done to it."""
+
+    stories: int
+    kills: int
+    flushes: int
+
+
+USUAL, EVERYWHERE = Size(24, 4, 2), Size(60, 6, 3)
+"""Of each run, and with `--everywhere`."""
+
+
 @dataclass
 class Havoc:
     """Hurts the machine at moments spread over the run; each blow once something is under way."""
 
     machine: Machine
     places: Places
+    size: Size
     rng: random.Random = field(default_factory=lambda: random.Random(7))
     done: Counter[str] = field(default_factory=Counter)
 
     def blow(self) -> None:
-        if self.done["kill"] < KILLS and self._kill_worker():
+        if self.done["kill"] < self.size.kills and self._kill_worker():
             self.done["kill"] += 1
-        if self.done["flush"] < FLUSHES and self.done["kill"] % 2 == 0:
+        if self.done["flush"] < self.size.flushes and self.done["kill"] % 2 == 0:
             self.machine.flush_queue()
             self.done["flush"] += 1
         self.places.slack.fail_next(
@@ -119,15 +130,15 @@ class Havoc:
 
     @property
     def over(self) -> bool:
-        return self.done["kill"] >= KILLS and self.done["flush"] >= FLUSHES
+        return self.done["kill"] >= self.size.kills and self.done["flush"] >= self.size.flushes
 
 
-def submit_all(machine: Machine) -> list[str]:
+def submit_all(machine: Machine, count: int) -> list[str]:
     """Submits the stories; a submit that the API answered 500 is asked again, as a person would."""
     relay = machine.relay()
     submission = Submission(relay.ledger, relay.settings, relay.webhook_urls, relay.story_api(), relay.now)
     ids = []
-    for number in range(STORIES):
+    for number in range(count):
         request = IdeaToVideo(
             idea=f"Story number {number}", title=f"Story {number}", scene_count=1, scene_duration=1
         )
@@ -156,6 +167,7 @@ def states(machine: Machine) -> dict[str, int]:
 def test_every_story_settles_and_arrives_once(
     tmp_path: Path, places: Places, database: str, request: pytest.FixtureRequest
 ) -> None:
+    size = EVERYWHERE if request.config.getoption("everywhere") else USUAL
     url = request.getfixturevalue("empty_postgres_url") if database == "postgresql" else ""
     env = {
         **QUICK,
@@ -166,15 +178,15 @@ def test_every_story_settles_and_arrives_once(
     }
     with running(tmp_path / "home", places.toml, env) as machine:
         started = time.monotonic()
-        ids = submit_all(machine)
-        havoc = Havoc(machine, places)
+        ids = submit_all(machine, size.stories)
+        havoc = Havoc(machine, places, size)
         relay = machine.relay()
 
         def settled() -> bool:
             with relay.ledger.read() as tx:
                 counts = stories.counts(tx)
             assert not counts.get(StoryState.GIVEN_UP), machine.log[-5000:]
-            return counts.get(StoryState.SETTLED, 0) >= STORIES
+            return counts.get(StoryState.SETTLED, 0) >= size.stories
 
         next_blow = time.monotonic() + 1.0
 
@@ -216,13 +228,13 @@ def verify(machine: Machine, places: Places, ids: list[str]) -> None:
 
 def report(places: Places, havoc: Havoc, seconds: float, database: str) -> None:
     """What is at least once is counted, not hidden."""
-    slack = len(places.slack.messages) - STORIES
+    slack = len(places.slack.messages) - havoc.size.stories
     mails = Counter(mail.message["Message-ID"] for mail in places.mailbox.messages)
-    webhooks = len(places.sink.deliveries) - STORIES
-    assert len(mails) == STORIES
+    webhooks = len(places.sink.deliveries) - havoc.size.stories
+    assert len(mails) == havoc.size.stories
     print(  # noqa: T201  the count is a result of the test, shown by -rP
-        f"\n{database}: {STORIES} stories in {seconds:.1f} s, {havoc.done['kill']} workers killed, "
-        f"{havoc.done['flush']} queues flushed; repeats: Slack {slack}, e-mail {mails.total() - STORIES} "
+        f"\n{database}: {havoc.size.stories} stories in {seconds:.1f} s, {havoc.done['kill']} workers killed, "
+        f"{havoc.done['flush']} queues flushed; repeats: Slack {slack}, e-mail {mails.total() - havoc.size.stories} "
         f"(same Message-ID), webhook {webhooks} (same webhook-id)"
     )
     assert slack >= 0
