@@ -31,7 +31,7 @@ class QuestionMinding:
         """Sees to all questions whose time has come; returns how many."""
         with self.ledger.read() as tx:
             reminders, over = approvals.due(tx, self.now())
-        expired = sum(map(self._expire, over))
+        expired = sum(map(self.end_if_over, over))
         reminded = sum(map(self._remind, reminders))
         if expired or reminded:
             log.info("questions.minded", reminded=reminded, expired=expired)
@@ -41,13 +41,17 @@ class QuestionMinding:
         with self.ledger.write() as tx:
             return deciding.remind(tx, key, self.now())
 
-    def _expire(self, key: int) -> bool:
+    def end_if_over(self, key: int) -> bool:
+        """Ends the question if it is open and its time is over; returns whether."""
         now = self.now()
+        with self.ledger.read() as tx:
+            if not _is_over(approvals.read(tx, key), now):
+                return False
         decision = Decision(ApprovalState.EXPIRED, NOBODY, Through.CLOCK)
         with self.ledger.write() as tx:
             row = approvals.read(tx, key)
             # as it was asked when it was looked at: one that a person has asked anew meanwhile has its own time
-            if row is None or row.expires_at is None or row.expires_at > now:
+            if row is None or not _is_over(row, now):
                 return False
             decided = deciding.decide(tx, key, decision, now, row.asked_at)
             if decided is None or not decided.won:
@@ -67,3 +71,7 @@ class QuestionMinding:
             story=story.id,
         )
         notices.add(tx, trouble, self.configuration.notices, now)
+
+
+def _is_over(row: ApprovalRow | None, now: datetime) -> bool:
+    return row is not None and row.is_open and row.expires_at is not None and row.expires_at <= now

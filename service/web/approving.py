@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, render_template, request
 
-from service.answering import answer
+from service.answering import answer, end_if_over
 from service.approval_url import ApprovalToken, BadToken
 from service.domain.approvals import ANSWERS, Decision, Through
 from service.ledger import approvals
@@ -74,6 +74,7 @@ def _found(relay: Relay, token: str) -> ApprovalRow | None:
         named: ApprovalToken = relay.approval_urls.read_link(token)
     except BadToken:
         return None
+    end_if_over(relay, named.approval)
     with relay.ledger.read() as tx:
         row = approvals.read(tx, named.approval)
     if row is None or int(row.asked_at.timestamp()) != int(named.asked_at.timestamp()):

@@ -16,7 +16,7 @@ from service.web.api.answers import answers, tagged
 from service.web.api.gate import takes, who
 from service.web.api.paging import PageQuery, page
 from service.web.api.problems import Refused, refuse
-from service.web.api.requests import Strict
+from service.web.api.requests import Edge, Strict
 from service.web.api.results import page_of
 from service.web.api.shapes import DecidedApproval, ListedApproval
 from service.web.ledger_keys import HIGHEST_KEY
@@ -42,6 +42,10 @@ class DecisionBody(Strict):
 
     answer: Literal["approve", "reject"]
     note: str = Field("", max_length=LONGEST_NOTE, description="Why; shown where it was asked.")
+    asked_at: Edge | None = Field(
+        None,
+        description="The question's `asked_at`: one that was asked anew since then is not answered (404).",
+    )
 
 
 def add(api: APIBlueprint, relay: Relay) -> None:
@@ -69,7 +73,7 @@ def add(api: APIBlueprint, relay: Relay) -> None:
         by = who()
         note = " ".join(body.note.split())
         decision = Decision(ANSWERS[body.answer], by.name, Through.API, note, by.remote)
-        decided = answer(relay, path.approval, decision)
+        decided = answer(relay, path.approval, decision, body.asked_at)
         if decided is None:
             raise _unknown()
         return jsonify(approval=_listed(relay, decided.row), counts=decided.won)

@@ -1,5 +1,7 @@
 """What waits for somebody's answer, and what was answered."""
 
+from datetime import UTC, datetime
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -38,15 +40,27 @@ def add(page: Blueprint, relay: Relay) -> None:
             abort(400, "Say whether it is approved or rejected.")
         note = " ".join(request.form.get("note", "").split())[:LONGEST_NOTE]
         by = doer()
-        decided = answer(relay, key, Decision(state, by.name, Through.DASHBOARD, note, by.remote))
+        decision = Decision(state, by.name, Through.DASHBOARD, note, by.remote)
+        decided = answer(relay, key, decision, _asked_at(request.form.get("asked_at", "")))
         if decided is None:
-            abort(404, "There is no such question here.")
+            abort(
+                404,
+                "There is no such question here, or it was asked anew since the page was made: look again.",
+            )
         told = f"{decided.row.told[:1].upper()}{decided.row.told[1:]}."
         if decided.won:
             flash(told)
         else:
             flash(f"Nothing changed: it was answered already. {told}", "problem")
         return redirect(_back(relay, decided.row))
+
+
+def _asked_at(text: str) -> datetime:
+    """The asking that the form showed."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        abort(400, "The form does not say which asking it answers: load the page anew.")
 
 
 def _back(relay: Relay, row: ApprovalRow) -> str:

@@ -9,9 +9,9 @@ from placed import finished
 from relayed import World, make_world
 
 from service.domain.approvals import ApprovalState
-from service.domain.states import StepKind
+from service.domain.states import StepKind, StepState
 from service.domain.steps import Lane
-from service.ledger import approvals, steps
+from service.ledger import approvals, notices, reports, steps
 from service.ledger.approvals import ApprovalRow
 from service.stand_ins.slack_clicks import Clicked, click, signed
 from service.stand_ins.slack_shapes import Message
@@ -117,6 +117,23 @@ def test_an_answer_that_is_none_decides_nothing(world: World, client: FlaskClien
 def test_a_wrong_link_opens_nothing(client: FlaskClient, wrong: str) -> None:
     assert client.get(wrong).status_code == 404
     assert client.post(wrong, data={"answer": "approve"}).status_code == 404
+
+
+@pytest.mark.parametrize("way", ["link", "slack", "looking"])
+def test_who_comes_after_its_time_decides_nothing(world: World, client: FlaskClient, way: str) -> None:
+    address = path(world)
+    world.clock.move(3 * 86400)  # and no scheduler runs
+    if way == "slack":
+        assert send(client, clicked(world)) == 200
+    elif way == "link":
+        assert client.post(address, data={"answer": "approve"}).status_code == 409
+    else:
+        assert 'value="approve"' not in client.get(address).text
+    assert (row(world).state, row(world).decided_by) == (ApprovalState.EXPIRED, "nobody in time")
+    with world.relay.ledger.read() as tx:
+        delivery = next(each for each in reports.steps_of(tx, 1) if each.destination == "shelf")
+        assert delivery.state == StepState.CANCELLED
+        assert [each.kind for each in notices.recent(tx, 9)] == ["approval_expired"]
 
 
 def test_a_buttons_value_is_no_link(world: World, client: FlaskClient) -> None:
