@@ -1,7 +1,8 @@
 """Accounts of the dashboard: who may come in, what is tried too often, and the first one of all."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,6 +33,20 @@ _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$" + "A" * 22 + "$" + "A" * 43
 one. Written down, for to hash something would cost each program a quarter of a second when it starts."""
 
 
+_LINE = threading.BoundedSemaphore(6)
+"""Who hashes or waits for that: whoever comes beyond has to come again, so that webhooks find a free thread."""
+
+
+class Crowded(Exception):
+    """Others are just signing in; another try makes sense in some seconds."""
+
+    AGAIN = 3
+    """So many."""
+
+    def __init__(self) -> None:
+        super().__init__("many people are signing in at this moment; try again in a few seconds")
+
+
 class Refused(Exception):
     """The name or the password is wrong; which of them is not said."""
 
@@ -52,9 +67,9 @@ class Accounts:
     now: Callable[[], datetime]
 
     def sign_in(self, name: str, password: str, remote: str) -> Person:
-        """The person, when the password is right. Raises Refused and TooMany."""
+        """The person, when the password is right. Raises Refused, TooMany and Crowded."""
         about, now = name.casefold()[:64], self.now()
-        with _ROOM:  # looked up within it, or many guesses at once would pass before the first is counted
+        with _turn():  # looked up within it, or many guesses at once would pass before the first is counted
             with self.ledger.read() as tx:
                 tries = people.refusals(tx, about, remote, now - WINDOW)
                 found = people.find(tx, about)
@@ -165,8 +180,19 @@ def _found(account: tuple[Person, str] | None, name: str) -> Person:
 
 
 def _hash(password: str) -> str:
-    with _ROOM:
+    with _turn():
         return _HASHER.hash(password)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _LINE.acquire(blocking=False):
+        raise Crowded
+    try:
+        with _ROOM:
+            yield
+    finally:
+        _LINE.release()
 
 
 def _is_right(kept: str, password: str) -> bool:

@@ -24,7 +24,7 @@ from flask import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.accounts import Accounts
+from service.accounts import Accounts, Crowded
 from service.domain.people import Doer, Person, Role
 from service.settings import Settings
 
@@ -120,6 +120,10 @@ def sentence(error: Exception) -> str:
     return f"{said[:1].upper()}{said[1:]}."
 
 
+LARGEST_FORM = 256 * 1024
+"""Bytes; the longest form is a new story's."""
+
+
 class Guard:
     """Stands before every page of the dashboard."""
 
@@ -138,6 +142,7 @@ class Guard:
         page.before_request(self._admit)
         page.after_request(_add_headers)
         page.register_error_handler(HTTPException, _error_page)
+        page.register_error_handler(Crowded, _crowded)
         page.app_context_processor(_for_templates)
         page.add_app_template_filter(moment)
         page.add_app_template_filter(seconds)
@@ -146,8 +151,10 @@ class Guard:
     def _admit(self) -> AnyResponse | tuple[str, int] | None:
         if request.endpoint == "dashboard.static":
             return None
-        if "\0" in request.path or any("\0" in text for text in request.values.values()):
-            g.person = None  # no text of ours has it, and PostgreSQL takes none
+        g.person = None
+        request.max_content_length = LARGEST_FORM  # before anything is read of it
+        if "\0" in request.path or any("\0" in text for _, text in request.values.items(multi=True)):
+            # no text of ours has it, and PostgreSQL takes none
             return _page("Not understood", "The address or the form holds a character that no text has.", 400)
         g.person = self._person()
         view = current_app.view_functions[str(request.endpoint)]
@@ -204,6 +211,12 @@ def _page(title: str, text: str, status: int) -> tuple[str, int]:
 
 def _error_page(error: HTTPException) -> AnyResponse | tuple[str, int]:
     return _page(error.name, str(error.description or ""), error.code or 500)
+
+
+def _crowded(error: Crowded) -> AnyResponse:
+    answer = current_app.make_response(_page("Not now", sentence(error), HTTPStatus.SERVICE_UNAVAILABLE))
+    answer.headers["Retry-After"] = str(error.AGAIN)
+    return answer
 
 
 def _add_headers(response: Response) -> Response:

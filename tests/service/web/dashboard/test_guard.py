@@ -1,9 +1,12 @@
+import io
 import re
+import threading
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard_client import PASSWORD, SignIn, post
+from dashboard_client import PASSWORD, SignIn, csrf, post
 from flask import Flask
 from relayed import World
 from werkzeug.routing import Rule
@@ -142,3 +145,65 @@ def test_signing_out_everywhere_ends_other_browsers(app: Flask, signed_in: SignI
     assert there.get("/").status_code == 200
     assert post(here, "/sign-out", everywhere="yes").status_code == 302
     assert (here.get("/").status_code, there.get("/").status_code) == (302, 302)
+
+
+class Endless(io.RawIOBase):
+    """A body that goes on for as long as somebody reads; `taken` counts what was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.taken += len(buffer)
+        assert self.taken < 2**23, "it is read without end"
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "application/json")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("length", [str(2**30), None], ids=["told", "untold"])
+def test_no_address_takes_a_body_of_any_size(
+    app: Flask, accounts: Accounts, form: str, length: str | None
+) -> None:
+    accounts.add_first("Ada", PASSWORD, "")
+    client = app.test_client()
+    rules = [
+        rule for rule in app.url_map.iter_rules() if (rule.methods or set()) & {"POST", "DELETE", "PATCH"}
+    ]
+    assert len(rules) >= 25
+    for rule in rules:
+        body = Endless()
+        told = {"CONTENT_LENGTH": length} if length else {"wsgi.input_terminated": True}
+        method = next(iter((rule.methods or set()) & {"POST", "DELETE", "PATCH"}))
+        answer = client.open(
+            filled(rule),
+            method=method,
+            environ_overrides={"wsgi.input": body, "CONTENT_TYPE": form, **told},
+        )
+        assert answer.status_code in (400, 401, 404, 413, 429), (rule, answer.status_code)
+        assert body.taken <= 2**20, (rule, body.taken)
+
+
+def test_many_that_sign_in_at_once_leave_threads_for_webhooks(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = threading.BoundedSemaphore(1)
+    monkeypatch.setattr("service.accounts._LINE", line)
+    client = app.test_client()
+    form = {"name": "ada", "password": "wrong", "csrf": csrf(client)}
+    with line:
+        answer = client.post("/sign-in", data=form)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3")
+    assert "Many people are signing in at this moment" in answer.text
+    assert client.post("/sign-in", data=form).status_code == 403
+
+
+def test_a_character_that_no_text_has_is_found_in_every_value(signed_in: SignIn) -> None:
+    assert signed_in(Role.VIEWER).get("/stories?state=settled&state=a%00b").status_code == 400
