@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from service import VERSION
 from service.domain.notices import LASTING
+from service.domain.states import Outcome, StepKind
 from service.job_queue import QueueDown
 from service.ledger import lanes, metrics, troubles
 from service.ledger.metrics import Series
@@ -34,6 +35,9 @@ from service.web.metric_families import (
 from service.wiring import Relay
 
 log = structlog.get_logger()
+
+_TOLD = (StepKind.DELIVER, StepKind.NOTIFY)
+"""What is done at destinations, and sooner or later at all of them."""
 
 PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 """Any of them says that the request came through a proxy."""
@@ -94,7 +98,7 @@ class LedgerMetrics(Collector):
             beats = metrics.beats(tx)
             unfolded = metrics.unfolded(tx)
             lasting = troubles.count_open(tx)
-        yield from from_totals(plain, timed, show)
+        yield from from_totals(plain, {**self._none_dead(), **timed}, show)
         held = {Series("steps", w.kind, w.destination, w.state): float(w.count) for w in waiting}
         ended = {series: value for series, value in plain.items() if series.name == "steps"}
         yield _filled("steps", sums(FAMILIES["steps"], {**ended, **held}, show))
@@ -114,6 +118,13 @@ class LedgerMetrics(Collector):
         yield _filled("tallies_waiting", {(): float(unfolded)})
         yield _filled("build_info", {(VERSION,): 1.0})
         yield from self._queue(now)
+
+    def _none_dead(self) -> dict[Series, metrics.Histogram]:
+        """Each lane's attempts that ended for good, at zero: an alert can't see a rise from nothing."""
+        none = metrics.Histogram([0.0] * (len(metrics.BOUNDS["attempts"]) + 1), 0.0)
+        places = [(kind, name) for name in self.relay.configuration.destinations for kind in _TOLD]
+        lanes_of_ours = [(StepKind.FETCH, ""), (StepKind.DOWNLOAD, ""), *places]
+        return {Series("attempts", kind, name, Outcome.DEAD): none for kind, name in lanes_of_ours}
 
     def _queue(self, now: datetime) -> Iterator[Metric]:
         jobs: dict[tuple[str, ...], float] = {}

@@ -219,6 +219,14 @@ def test_names_of_destinations_come_from_the_configuration_alone(make: Callable[
     assert "shelf" not in client(world).get("/metrics").text
 
 
+def test_what_never_gave_up_is_shown_at_zero_so_that_an_alert_sees_the_first(world: World) -> None:
+    value = scrape(world)
+    for kind, name in (("fetch", ""), ("download", ""), ("deliver", "shelf"), ("notify", "shelf")):
+        assert value("attempt_seconds_count", kind=kind, destination=name, outcome="dead") == 0
+    for kind in ("key_refused", "credits_refused"):
+        assert value("trouble_open", kind=kind) == 0
+
+
 def test_refused_webhooks_are_counted_though_they_leave_no_row(world: World) -> None:
     browser = client(world)
     assert browser.post("/webhooks/story/nonsense", json={}).status_code == 404
