@@ -58,3 +58,7 @@ class MediaUrls:
         if found.expires_at < self._now():
             raise BadToken
         return found
+
+    def seconds_left(self, token: MediaToken) -> int:
+        """For how long a token that was read goes on to be good, at least a second."""
+        return max(1, int(token.expires_at - self._now()))

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from service.ledger import approvals, stories
 from service.ledger.approvals import ApprovalRow
 from service.ledger.stories import StoryRow, VideoRow
+from service.web.media import PAGE_SECONDS
 from service.wiring import Relay
-
-MEDIA_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -40,4 +39,4 @@ def read_asked(relay: Relay, row: ApprovalRow) -> Asked | None:
 
 
 def _media(relay: Relay, video: VideoRow, name: str) -> str:
-    return relay.media_urls.token(f"{video.prefix}/{name}", name, MEDIA_SECONDS)
+    return relay.media_urls.token(f"{video.prefix}/{name}", name, PAGE_SECONDS)

@@ -19,7 +19,12 @@ from service.wiring import Relay
 
 log = structlog.get_logger()
 
-PRESIGNED_SECONDS = 3600
+PAGE_SECONDS = 24 * 3600
+"""How long the addresses in a page are good: pages stay open for a working day.
+
+A page can't have fresh ones brought by a redirect: Chromium asks for each further part where the first led to.
+"""
+
 CACHED_SECONDS = 3600
 _BLOCK = 64 * 1024
 _TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".vtt": "text/vtt; charset=utf-8"}
@@ -44,7 +49,8 @@ def blueprint(relay: Relay) -> Blueprint:
             wanted = relay.media_urls.read(token)
         except BadToken:
             abort(HTTPStatus.NOT_FOUND, "this link has expired or is not whole; ask for a fresh one")
-        response = _answer(relay.video_store(), wanted, room)
+        # a player goes on where it was led to: that has to be good for as long as the address itself, and no longer
+        response = _answer(relay.video_store(), wanted, relay.media_urls.seconds_left(wanted), room)
         response.headers.update(_HEADERS)
         return response
 
@@ -63,9 +69,9 @@ def _store_down(error: StoreError) -> tuple[Response, int, dict[str, str]]:
     return jsonify(error="the video store does not answer; try again soon"), 503, {"Retry-After": "5"}
 
 
-def _answer(store: ObjectStore, wanted: MediaToken, room: Room) -> AnyResponse:
+def _answer(store: ObjectStore, wanted: MediaToken, seconds: int, room: Room) -> AnyResponse:
     try:
-        presigned = store.presigned_url(wanted.key, PRESIGNED_SECONDS)
+        presigned = store.presigned_url(wanted.key, seconds)
         path = store.local_path(wanted.key)
     except ValueError:  # signed by us, but no store could have such a key
         abort(HTTPStatus.NOT_FOUND, _GONE)

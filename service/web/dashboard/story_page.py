@@ -20,11 +20,11 @@ from service.video_store import BadLocation, ObjectStore, StoreError
 from service.web.dashboard.guard import content_policy, needs
 from service.web.dashboard.story_view import StoryView, read_view
 from service.web.ledger_keys import ledger_key
+from service.web.media import PAGE_SECONDS
 from service.wiring import Relay
 
 log = structlog.get_logger()
 
-MEDIA_SECONDS = 3600
 BUSY_SECONDS, IDLE_SECONDS = 2, 20
 """Between two looks for news: while something is under way, and otherwise."""
 
@@ -183,7 +183,7 @@ def _playing(relay: Relay, row: StoryRow, video: VideoRow | None) -> Playing | N
 
 
 def _media(relay: Relay, video: VideoRow, name: str) -> str:
-    token = relay.media_urls.token(f"{video.prefix}/{name}", name, MEDIA_SECONDS)
+    token = relay.media_urls.token(f"{video.prefix}/{name}", name, PAGE_SECONDS)
     return url_for("media.show", token=token)
 
 
@@ -193,7 +193,7 @@ def _other_origin(relay: Relay, video: VideoRow | None) -> str:
         return ""
     try:
         store: ObjectStore = relay.video_store()
-        url = urlsplit(store.presigned_url(f"{video.prefix}/video.mp4", MEDIA_SECONDS) or "")
+        url = urlsplit(store.presigned_url(f"{video.prefix}/video.mp4", PAGE_SECONDS) or "")
     except (BadLocation, StoreError) as error:
         log.warning("store.down", error=str(error))
         return ""

@@ -1,5 +1,7 @@
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -226,6 +228,16 @@ def test_an_object_store_serves_its_files_itself(make: MakeWorld, sqlite_url: st
     wanted = urllib.request.Request(answer.headers["Location"], headers={"Range": "bytes=5-9"})
     with urllib.request.urlopen(wanted, timeout=10) as part:
         assert (part.status, part.read()) == (206, DATA[5:10])
+
+
+@pytest.mark.parametrize("seconds", [60, 24 * 3600])
+def test_an_object_store_serves_them_for_as_long_as_the_link_is_good(
+    make: MakeWorld, sqlite_url: str, endpoint: str, seconds: int
+) -> None:
+    urls = MediaUrls("", (KEY,), lambda: 1_800_000_000.0)
+    relay = replace(make(sqlite_url, VIDEO_STORE=s3_location(endpoint)).relay, media_urls=urls)
+    answer = create_app(relay).test_client().get(urls.url(KEY_OF_VIDEO, "video.mp4", seconds))
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["X-Amz-Expires"] == [str(seconds)]
 
 
 def test_a_store_that_can_not_sign_is_told(

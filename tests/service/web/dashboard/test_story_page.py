@@ -1,6 +1,7 @@
 """A story's page: what it tells in every state, to whom, and that nothing in it is taken for more than text."""
 
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import pytest
 from dashboard_client import SignIn
 from flask.testing import FlaskClient
-from relayed import START, World
+from relayed import KEY, START, World
 from stories_told import HOSTILE, Told, told_in
 
 from service.domain.approvals import ApprovalTimes
 from service.domain.people import Role
 from service.domain.states import StepKind, StepState, StoryState
 from service.ledger import approvals, stories
+from service.media_url import MediaUrls
 
 
 @pytest.fixture
@@ -77,6 +79,13 @@ def test_the_video_plays_from_the_page_s_own_origin_in_parts(told: Told, viewer:
     assert (part.status_code, part.data) == (206, b"vide")
     captions = viewer.get("/stories/story-1/captions.vtt")
     assert (captions.data, captions.content_type) == (b"WEBVTT\n", "text/vtt; charset=utf-8")
+
+
+def test_the_video_goes_on_playing_in_a_page_that_was_left_open(told: Told, viewer: FlaskClient) -> None:
+    told.settled()
+    tokens = re.findall(r'"/media/([^"]+)"', page(viewer))
+    evening = MediaUrls("", (KEY,), lambda: time.time() + 12 * 3600)
+    assert {evening.read(token).name for token in tokens} == {"video.mp4", "poster.jpg"}
 
 
 @pytest.mark.parametrize(
