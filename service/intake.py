@@ -1,15 +1,15 @@
 """Takes a webhook in: verify, record, ask for a fetch. Nothing else happens before the answer."""
 
-import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
+from service.domain.hints import Hint, Malformed, read_hint
 from service.domain.states import Origin, StoryState, Verdict
 from service.domain.stories import text
 from service.ledger import Ledger, forgotten, stories, webhooks
@@ -20,10 +20,11 @@ from service.ledger.stories import NewStory
 from service.ledger.webhooks import Told
 from service.webhook_url import RouteToken, SubmissionToken
 
-LONGEST_ID = 200
+log = structlog.get_logger()
+
 FIRST_POLL = timedelta(seconds=60)
 """A story that a webhook made known is fetched at once; this poll is for the case that it isn't finished."""
-_ID_NAMES = ("batch_id", "story_id", "id")
+_RIGHT = (Verdict.ACCEPTED, Verdict.DUPLICATE)
 
 Token = SubmissionToken | RouteToken
 
@@ -40,38 +41,9 @@ class Delivery:
     """The request's id, and where it is in its trace; see `service.tracing`."""
 
 
-@dataclass(frozen=True)
-class Hint:
-    """What a webhook claims: a story's id and a status, both unverified, either may be missing."""
-
-    story_id: str | None
-    status: str | None
-
-
-class Malformed(ValueError):
-    """The body is no JSON object."""
-
-
 def new_submission_id() -> str:
     """A fresh name for a submission: 96 random bits."""
     return secrets.token_urlsafe(12)
-
-
-def read_hint(body: bytes) -> Hint:
-    """Reads the claims from a body: flat, under `data`, or a whole story object, whatever its media type.
-
-    The V1 webhook of the Story API names the story `batch_id`; other versions may say `story_id` or `id`.
-    Raises Malformed.
-    """
-    try:
-        parsed = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise Malformed("the body is not JSON") from error
-    if not isinstance(parsed, dict):
-        raise Malformed("the body is not a JSON object")
-    inner = parsed.get("data")
-    places = [place for place in (parsed, inner) if isinstance(place, dict)]
-    return Hint(_first_text(places, _ID_NAMES), _first_text(places, ("status",)))
 
 
 @dataclass(frozen=True)
@@ -100,7 +72,9 @@ class Intake:
             hint = read_hint(delivery.body)
         except Malformed:
             hint = None
-        return self._together.write(Arrival(delivery, hint, self._now()))
+        verdict = self._together.write(Arrival(delivery, hint, self._now()))
+        log.info("webhook.received", verdict=verdict.value, **_about(delivery.token, hint, verdict))
+        return verdict
 
     def record(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Records several in one transaction, each judged as if those before it had been recorded alone."""
@@ -222,13 +196,14 @@ def _receipt(arrival: Arrival, verdict: Verdict, story: int | None) -> Receipt:
     )
 
 
-def _first_text(places: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> str | None:
-    for place in places:
-        for name in names:
-            found = text(place.get(name), LONGEST_ID + 1)
-            if 0 < len(found) <= LONGEST_ID:  # a cut id would name another story
-                return found
-    return None
+def _about(token: Token, hint: Hint | None, verdict: Verdict) -> dict[str, str]:
+    """What a line of the log says of a webhook; `story` only where the ledger has found the claim to be right."""
+    claimed = hint.story_id if hint is not None else None
+    named = {} if claimed is None else {"story" if verdict in _RIGHT else "claimed": claimed}
+    through = (
+        {"submission": token.submission_id} if isinstance(token, SubmissionToken) else {"route": token.route}
+    )
+    return named | through
 
 
 def _name(token: Token) -> str:

@@ -29,22 +29,9 @@ _NAMED = re.compile(
 _BEARER = re.compile(r"(\bbearer\s{1,4})[\w.~+/=-]{12,}", re.IGNORECASE)
 _SHAPES = re.compile(r"(whsec_|xox[a-z](?:\.xox[a-z])?-|xapp-|srt_)[\w+/=-]+")
 _SECRET_NAME = re.compile(rf"{_NAMES}|authorization|cookie|query_string|http\.query", re.IGNORECASE)
-_SIGNS = (
-    *(
-        "://",
-        "/webhooks/",
-        "/setup/",
-        "/approve/",
-        "/media/",
-        "slack",
-        "key",
-        "auth",
-        "cookie",
-        "token",
-        "secret",
-        "passw",
-    ),
-    *("credential", "signature", "dsn", "bearer", "whsec_", "xox", "xapp", "srt_"),
+_SIGN = re.compile(
+    r"://|/webhooks/|/setup/|/approve/|/media/|slack|key|auth|cookie|token|secret|passw"
+    r"|credential|signature|dsn|bearer|whsec_|xox|xapp|srt_"
 )
 """What any of the patterns needs: a quick look for these spares most texts of a log the rest."""
 
@@ -75,8 +62,7 @@ def redact(text: str) -> str:
     """
     for concealed in _CONCEALED:
         text = concealed.sub(GONE, text)
-    lowered = text.lower()
-    if not any(sign in lowered for sign in _SIGNS):
+    if not _SIGN.search(text.lower()):  # faster than a pattern that ignores case
         return text
     text = _HEADER.sub(rf"\1{GONE}", text)
     text = _URL.sub(_public_part, text)

@@ -16,6 +16,7 @@ from service.domain.states import StepKind, Verdict
 from service.domain.steps import Lane
 from service.intake import Delivery
 from service.ledger import LedgerDown
+from service.web.refusal_log import RefusalLog
 from service.webhook_url import BadToken
 from service.wiring import Relay
 
@@ -42,12 +43,14 @@ def blueprint(relay: Relay) -> Blueprint:
     poker = Poker(relay.dispatcher)
     meter = TokenMeter(relay.settings.webhook_rate)
     longest = relay.settings.webhook_body_limit
+    refusals = RefusalLog("webhook.refused")
     page = Blueprint("webhooks", __name__)
 
     @page.after_request
     def count_refused(response: Response) -> Response:
         if response.status_code >= HTTPStatus.BAD_REQUEST:  # most of these leave no receipt
             relay.meter.count("refused", str(response.status_code))
+            refusals.note(response.status.lower(), request.remote_addr or "")
         return response
 
     @page.route("/webhooks/story/<token>", methods=["POST"], provide_automatic_options=False)

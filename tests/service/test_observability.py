@@ -19,6 +19,12 @@ from service.redaction import redact as redact_itself
 SECRET = "hunter2-that-nobody-may-see"
 
 
+@pytest.fixture(autouse=True)
+def _in_no_request():
+    """What another test's request has left in this thread's context is in none of these lines."""
+    structlog.contextvars.clear_contextvars()
+
+
 @pytest.fixture
 def log_of(monkeypatch):
     """Configures logging and returns what was written to stderr; puts the set-up back."""

@@ -14,6 +14,7 @@ from relayed import KEY, World, make_world
 from scripted_api import ScriptedApi, scripted_api
 
 from service import intake
+from service.domain.hints import read_hint
 from service.domain.people import SHELL
 from service.domain.states import Origin, StoryState, Verdict
 from service.intake import Delivery
@@ -339,7 +340,7 @@ def test_a_deadlock_with_webhooks_of_the_same_story_loses_nothing(
 
     def come() -> None:
         arrivals = [
-            intake.Arrival(delivery, intake.read_hint(delivery.body), shared.clock())
+            intake.Arrival(delivery, read_hint(delivery.body), shared.clock())
             for delivery in (
                 route_webhook(),
                 Delivery(SubmissionToken(rows(shared)[0].submission_id), b"{}", "application/json", ""),

@@ -1,9 +1,10 @@
 """Signing in and out, and the one-time page by which the first account is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+import structlog
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -11,7 +12,10 @@ from service.accounts import Accounts, NotDone, Refused, TooMany
 from service.domain.people import Role
 from service.setup_url import BadToken
 from service.web.dashboard.guard import begin_session, me, needs, open_to_all, remote, sentence
+from service.web.refusal_log import RefusalLog
 from service.wiring import Relay
+
+log = structlog.get_logger()
 
 Answer = str | AnyResponse | tuple[str, int]
 
@@ -28,18 +32,23 @@ def add(page: Blueprint, accounts: Accounts, relay: Relay) -> None:
 class _SignInPages:
     accounts: Accounts
     relay: Relay
+    refusals: RefusalLog = field(default_factory=lambda: RefusalLog("sign_in.refused"))
 
     @open_to_all
     def sign_in(self) -> Answer:
         name, problem = request.form.get("name", ""), None
         if request.method == "POST":
             try:
-                begin_session(self.accounts.sign_in(name, request.form.get("password", ""), remote()))
+                person = self.accounts.sign_in(name, request.form.get("password", ""), remote())
+                begin_session(person)
+                log.info("sign_in.done", name=person.name, remote=remote())
                 return redirect(_inside(request.args.get("next", "")))
             except Refused:
                 problem = "Name or password is wrong."
+                self.refusals.note("wrong name or password", remote())
             except TooMany as error:
                 problem = sentence(error)
+                self.refusals.note("too many tries", remote())
         is_empty = self.accounts.is_empty()
         shown = render_template("sign_in.html", name=name, problem=problem, is_empty=is_empty)
         return shown, HTTPStatus.FORBIDDEN if problem else HTTPStatus.OK

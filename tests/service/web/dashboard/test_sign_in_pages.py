@@ -2,6 +2,7 @@ import pytest
 from dashboard_client import PASSWORD, SignIn, post
 from flask import Flask
 from relayed import World
+from structlog.testing import capture_logs
 
 from service.accounts import TRIES, Accounts
 from service.domain.people import Role
@@ -52,6 +53,25 @@ def test_too_many_tries_are_told(app: Flask, accounts: Accounts) -> None:
     answer = post(client, "/sign-in", name="Ada", password=PASSWORD)
     assert answer.status_code == 403
     assert "try again in 15 minutes" in answer.text
+
+
+def test_sign_ins_leave_lines_that_name_nobody_who_was_refused(app: Flask, accounts: Accounts) -> None:
+    accounts.add_first("Ada", PASSWORD, "")
+    client = app.test_client()
+    with capture_logs() as said:
+        post(client, "/sign-in", name="Ada", password="wrong")
+        post(client, "/sign-in", name="my-password-in-the-wrong-field", password="")
+        post(client, "/sign-in", name="Ada", password=PASSWORD)
+    assert said == [
+        {
+            "event": "sign_in.refused",
+            "log_level": "warning",
+            "reason": "wrong name or password",
+            "remote": "127.0.0.1",
+            "left_out": 0,
+        },
+        {"event": "sign_in.done", "log_level": "info", "name": "Ada", "remote": "127.0.0.1"},
+    ]
 
 
 @pytest.mark.parametrize(
