@@ -1,13 +1,9 @@
 """Gunicorn's settings: few processes, with threads enough that webhooks of a rush share their commits."""
 
-import socket
-import struct
 from typing import Any
 
 from service.settings import load_settings
-
-RECEIVE_SECONDS = 5
-"""A client that says nothing for so long loses its connection, or a few of them would take every thread."""
+from service.web.request_deadline import with_deadlines
 
 _settings = load_settings()
 
@@ -25,10 +21,9 @@ control_socket_disable = True  # it would lie outside of the home, one for all g
 
 
 def post_worker_init(worker: Any) -> None:
-    """Bounds each read of a request: gthread reads in blocking mode, and `timeout` watches the process alone."""
+    """Bounds the reading of requests: gthread reads in blocking mode, and `timeout` watches the process alone."""
     for listener in worker.sockets:
-        bound = struct.pack("ll", RECEIVE_SECONDS, 0)  # struct timeval; accepted sockets inherit it
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+        listener.sock = with_deadlines(listener.sock)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

@@ -44,7 +44,7 @@ class WebServer:
 
 
 @contextmanager
-def running_web(home: Path, **more: str) -> Iterator[WebServer]:
+def running_web(home: Path, config: str = "service.web.serving", **more: str) -> Iterator[WebServer]:
     """Serves `home`, with nothing listening where the queue should be, unless `more` says otherwise."""
     port = free_port()
     env = {
@@ -58,12 +58,13 @@ def running_web(home: Path, **more: str) -> Iterator[WebServer]:
     relay = open_relay(env)
     migrate(relay.ledger)
     own = {name: value for name, value in os.environ.items() if not name.startswith("STORYRELAY_")}
+    own["PYTHONPATH"] = str(Path(__file__).parent)  # where the tests' own configurations lie
     command = [
         sys.executable,
         "-m",
         "gunicorn",
         "-c",
-        "python:service.web.serving",
+        f"python:{config}",
         "--bind",
         f"127.0.0.1:{port}",
     ]

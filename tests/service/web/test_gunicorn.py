@@ -170,7 +170,7 @@ def garbage(path: str) -> list[bytes]:
 
 
 def test_no_log_of_the_server_shows_a_token(web_server: WebServer) -> None:
-    path = web_server.webhook_path("the-secret-one")
+    path = web_server.webhook_path("sub-1")
     for raw in garbage(path):
         with socket.create_connection(("127.0.0.1", web_server.port), timeout=20) as connection:
             connection.sendall(raw)
@@ -180,8 +180,7 @@ def test_no_log_of_the_server_shows_a_token(web_server: WebServer) -> None:
     ask(web_server, "POST", path, b"{")
     ask(web_server, "GET", path)
     assert "/webhooks/story/***" in web_server.log, "it does speak of such requests"
-    assert "the-secret-one" not in web_server.log.lower()
-    assert path.rpartition(".")[2] not in web_server.log
+    assert path.rpartition(".")[2].lower() not in web_server.log.lower()
 
 
 def test_a_hundred_at_once_are_all_kept(web_server: WebServer) -> None:
