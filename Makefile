@@ -41,8 +41,8 @@ test-pages: $(VENV)/.installed-dev ## walk through every page in Chromium, which
 	$(BIN)/python tests/parts/chromium.py
 	$(BIN)/pytest tests/browser
 
-test-all: test test-pages ## run both, on PostgreSQL also what pages, calls and commands do, and the whole crash test (minutes)
-	$(BIN)/pytest -n $(JOBS) --dist worksteal --everywhere -k postgresql tests/service/web/dashboard tests/service/web/api tests/service/cli
+test-all: test test-pages ## run both, on PostgreSQL also what pages, calls, commands and handlers do, and the whole crash test (minutes)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --everywhere -k postgresql tests/service/web/dashboard tests/service/web/api tests/service/cli tests/handlers
 	$(BIN)/pytest --everywhere tests/e2e/test_crash.py
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)

@@ -59,6 +59,11 @@ FOR_EVERYWHERE = (
     "tests/service/web/dashboard/",
     "tests/service/web/api/",
     "tests/service/cli/",
+    "tests/handlers/test_asking.py",
+    "tests/handlers/test_delivery_order.py",
+    "tests/handlers/test_notify.py",
+    "tests/handlers/test_progress.py",
+    "tests/handlers/test_withdrawing.py",
     "tests/e2e/test_crash.py",
 )
 """Whose SQL is the ledger's, which is tested on both databases: what they do on PostgreSQL waits for `--everywhere`."""
@@ -73,7 +78,7 @@ def _nothing_is_concealed() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--everywhere", action="store_true", help="pages, calls and the crash test on PostgreSQL, too"
+        "--everywhere", action="store_true", help="run what is tested on SQLite alone on PostgreSQL, too"
     )
 
 

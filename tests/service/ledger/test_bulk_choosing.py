@@ -1,7 +1,8 @@
 """Which stories a bulk replay takes: all that are chosen, in the order of its clock, by an index on that time."""
 
 import random
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,15 +55,17 @@ def seed(ledger: Ledger, count: int) -> None:
 def truth(tx: sa.Connection, choice: Choice) -> list[Place]:
     """All of it, the slow way."""
     found = []
+    steps_of = defaultdict(list)
+    for step in tx.execute(sa.select(step_table)):
+        steps_of[step.story].append(step)
     for row in tx.execute(sa.select(table)):
         at = row.created_at if choice.by == Clock.CREATED else row.finished_at
-        if at is not None and choice.since <= at < choice.until and _fits(tx, choice, row):
+        if at is not None and choice.since <= at < choice.until and _fits(choice, row, steps_of[row.id]):
             found.append((at, row.id))
     return sorted(found)
 
 
-def _fits(tx: sa.Connection, choice: Choice, row: Any) -> bool:
-    of = tx.execute(sa.select(step_table).where(step_table.c.story == row.id)).all()
+def _fits(choice: Choice, row: Any, of: Sequence[Any]) -> bool:
     if (
         choice.route is not None
         and row.route != choice.route
