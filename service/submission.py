@@ -30,7 +30,7 @@ from service.ledger.stories import NewStory, StoryRow
 from service.outbound_http import Interrupted
 from service.settings import Settings
 from service.story_account import StoryAccount, reason_of
-from service.story_api import InvalidRequest, Story, StoryApi, StoryApiError, VideoRequest, estimate
+from service.story_api import PASSING, InvalidRequest, Story, StoryApi, StoryApiError, VideoRequest, estimate
 from service.webhook_url import WebhookUrls
 
 log = structlog.get_logger()
@@ -272,7 +272,10 @@ class Submission:
         with self.ledger.write() as tx:
             row = stories.lock(tx, key)
             if state == StoryState.CANCELLED and row.story_id is None:
-                submit_keys.refuse(tx, key, message[:LONGEST_MESSAGE])
+                if isinstance(refused, PASSING):
+                    submit_keys.free(tx, key)
+                else:
+                    submit_keys.refuse(tx, key, message[:LONGEST_MESSAGE])
             if row.state == StoryState.SUBMITTING:  # else a webhook came already, which knows better
                 stories.change(tx, key, now, state=state, message=message[:LONGEST_MESSAGE])
             # a key that this process lacks says nothing of that of the others: whoever submits sees it

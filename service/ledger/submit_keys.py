@@ -66,9 +66,9 @@ def forget(tx: sa.Connection, story: int) -> None:
     tx.execute(sa.update(submit_keys).where(submit_keys.c.story == story).values(gone))
 
 
-def free(tx: sa.Connection, token: int, key: str, digest: str) -> None:
-    """Lets the key be used anew: what it asked for had no effect."""
-    tx.execute(sa.delete(submit_keys).where(*_is(token, key), submit_keys.c.digest == digest))
+def free(tx: sa.Connection, story: int) -> None:
+    """Lets the key that asked for this story, if there is one, be used anew: it had no effect, but may soon."""
+    tx.execute(sa.delete(submit_keys).where(submit_keys.c.story == story))
 
 
 def _is(token: int, key: str) -> tuple[sa.ColumnElement[bool], ...]:

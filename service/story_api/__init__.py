@@ -3,6 +3,7 @@
 from service.story_api.client import StoryApi
 from service.story_api.credits import CREDITS_PER_DOLLAR, RATES, Estimate, Rate, estimate
 from service.story_api.errors import (
+    PASSING,
     BadAnswer,
     FieldDetail,
     InsufficientCredit,
@@ -34,6 +35,7 @@ from service.story_api.story import Story, StoryStatus, parse_story
 __all__ = [
     "CREDITS_PER_DOLLAR",
     "KINDS",
+    "PASSING",
     "RATES",
     "AnyVideoRequest",
     "AudioOption",

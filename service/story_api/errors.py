@@ -83,6 +83,10 @@ class Unavailable(StoryApiError):
     """5xx, no connection, or no answer in time. It passes; `sent` says whether to look before repeating."""
 
 
+PASSING = (LimitReached, Unavailable)
+"""What has nothing to do with the request itself: the same may well be taken a little later."""
+
+
 class BadAnswer(StoryApiError):
     """An answer that isn't the Story API's: not JSON, or no story. After a submit, `sent` is true."""
 

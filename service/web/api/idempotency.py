@@ -13,7 +13,7 @@ from service.ledger import stories, submit_keys
 from service.ledger.stories import StoryRow
 from service.ledger.submit_keys import KeyTaken, SubmitKey
 from service.redaction import redact
-from service.story_api import LimitReached, StoryApiError, Unavailable
+from service.story_api import PASSING, StoryApiError
 from service.web.api.problems import MEDIA_TYPE, Problem, of_error, refuse
 from service.wiring import Relay
 
@@ -71,12 +71,9 @@ class Keyed:
             submit_keys.keep(tx, self.token, self.key, status, body)
 
     def _failed(self, error: StoryApiError) -> Response:
-        """A refusal is kept; where the Story API was not there to refuse, the same key may try again."""
+        """A refusal is kept; where the Story API was not there to refuse, the key is free already to try again."""
         problem = of_error(error)
-        if isinstance(error, LimitReached | Unavailable):
-            with self.relay.ledger.write() as tx:
-                submit_keys.free(tx, self.token, self.key, self.digest)
-        else:
+        if not isinstance(error, PASSING):
             self._keep(problem.status, problem.body(request.path))
         return problem.response()
 

@@ -18,13 +18,12 @@ from service.replaying import NothingToReplay
 from service.settings import SettingsError
 from service.story_actions import ActionRefused
 from service.story_api import (
+    PASSING,
     InsufficientCredit,
     Invalid,
     InvalidRequest,
-    LimitReached,
     NotFound,
     StoryApiError,
-    Unavailable,
 )
 from service.submission import AlreadyAsked
 from service.web.slow_lane import Busy
@@ -156,7 +155,7 @@ def _invalid(error: Exception) -> Problem:
 def _story_api(error: Exception) -> Problem:
     said = redact(str(error))
     wait = getattr(error, "retry_after", None)
-    if isinstance(error, LimitReached | Unavailable):
+    if isinstance(error, PASSING):
         return Problem(503, said, "story-api-unavailable", again=max(1, round(wait or 5)))
     for kind, status, name in (
         (InsufficientCredit, 402, "insufficient-credit"),

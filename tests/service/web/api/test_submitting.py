@@ -214,6 +214,17 @@ def test_killed_before_a_refusal_was_kept_nothing_was_made(program, story_api, m
     assert len(story_api.bodies) == 1
 
 
+def test_killed_before_trouble_that_passes_was_told_the_key_may_try_again(
+    program, story_api, monkeypatch
+) -> None:
+    made = story_api.answer
+    story_api.answer = lambda _body: (429, {"code": "REACHED_LIMIT", "message": "wait"})
+    kill(program, monkeypatch, Keyed, "_failed")
+    story_api.answer = made
+    again = program.post("/stories", BODY, **key("a"))
+    assert (again.status_code, again.headers.get("Idempotent-Replayed")) == (201, None)
+
+
 def test_a_forgotten_storys_key_tells_nothing_of_it_and_asks_for_nothing_until_its_day_is_over(
     program, world: World, story_api
 ) -> None:
