@@ -59,6 +59,10 @@ def spread(running: Service, made: list[str]) -> None:
     relay.ledger.close()
 
 
+WHEEL = 1500
+"""Milliseconds for which Chromium turns its wheel over a video that is here already; no event tells of its end."""
+
+
 def shoot_all(browser: Browser, running: Service, ids: Seeded, story: str) -> None:
     """A picture of each page, in light, and of a story on a phone in dark."""
     watch = Watch(running.url)
@@ -79,6 +83,7 @@ def shoot(page: Page, path: str, name: str) -> None:
     """Writes what the window shows of this page."""
     page.goto(path)
     page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(WHEEL)
     picture = DOCS / f"dashboard-{name}.jpg"
     page.screenshot(path=picture, type="jpeg", quality=80)
     size = picture.stat().st_size

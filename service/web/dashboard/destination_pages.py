@@ -15,7 +15,7 @@ from service.domain.steps import Lane
 from service.ledger import destinations, lanes, overview, send_tests
 from service.ledger.lanes import LaneState
 from service.ledger.overview import Health
-from service.ledger.send_tests import SendTest
+from service.ledger.send_tests import SendTest, Stand
 from service.web.dashboard.guard import doer, needs
 from service.wiring import Relay
 
@@ -39,10 +39,17 @@ class Place:
     test: SendTest | None
 
     def stand(self, now: datetime) -> str:
-        """One word: `works`, `open` (probing), `held` (it asked to wait), `off`."""
+        """One word: `works`, `failing` (nothing arrived yet), `open` (probing), `held` (it asked to wait), `off`."""
         if self.lane.circuit != Circuit.CLOSED:
             return str(self.lane.circuit.value)
-        return "held" if self.lane.not_before is not None and self.lane.not_before > now else "works"
+        if self.lane.not_before is not None and self.lane.not_before > now:
+            return "held"
+        return "failing" if self.health.failed and not self.has_worked else "works"
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether anything ever arrived there, were it a test."""
+        return self.last_done is not None or (self.test is not None and self.test.state == Stand.SENT)
 
 
 def add(page: Blueprint, relay: Relay) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from dashboard_client import SignIn, post
 from relayed import World
+from stories_told import told_in
 
 from service import send_testing
 from service.domain.people import Doer, Role
-from service.domain.states import Circuit, Origin, StepKind, StepState, StoryState
+from service.domain.states import Circuit, Origin, Outcome, StepKind, StepState, StoryState
 from service.domain.steps import Lane, Opens
 from service.ledger import lanes, people, send_tests, steps, stories
 from service.ledger.send_tests import Stand
@@ -42,6 +43,24 @@ def test_a_destination_and_the_routes_are_shown(signed_in: SignIn, world: World)
     for told in ("shelf", "archive", "Nothing was sent there yet", "never", "published", "takes all"):
         assert told in page
     assert "Pause" not in page, "a viewer has no buttons"
+
+
+def test_a_place_where_nothing_arrived_yet_does_not_look_well(signed_in: SignIn, world: World) -> None:
+    told = told_in(world)
+    step = told.step(told.story(StoryState.SETTLING), StepKind.DELIVER, "shelf", StepState.PENDING)
+    told.attempt(step, "no room", 1, Outcome.RETRY)
+    with world.relay.ledger.write() as tx:
+        lanes.lock(tx, SHELF)
+    viewer = signed_in(Role.VIEWER)
+    page = viewer.get("/destinations/live").text
+    assert 'class="place failing"' in page
+    assert "Nothing arrived there yet" in page
+    assert "1 failed try<" in page
+    told.attempt(step, "", 2, Outcome.DONE)
+    told.attempt(step, "no room", 3, Outcome.RETRY)
+    page = viewer.get("/destinations/live").text
+    assert 'class="place works"' in page
+    assert "2 failed tries<" in page
 
 
 def test_pausing_holds_everything_up_and_resuming_sends_it_at_once(signed_in: SignIn, world: World) -> None:
