@@ -61,7 +61,7 @@ class Intake:
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._now = now
-        self._together = GroupCommit(self.record)
+        self._together = GroupCommit(self.record, _note)
 
     def receive(self, delivery: Delivery) -> Verdict:
         """Records the webhook and makes its story's fetch due. When this returns, nothing can be lost.
@@ -72,9 +72,7 @@ class Intake:
             hint = read_hint(delivery.body)
         except Malformed:
             hint = None
-        verdict = self._together.write(Arrival(delivery, hint, self._now()))
-        log.info("webhook.received", verdict=verdict.value, **_about(delivery.token, hint, verdict))
-        return verdict
+        return self._together.write(Arrival(delivery, hint, self._now()))
 
     def record(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Records several in one transaction, each judged as if those before it had been recorded alone."""
@@ -194,6 +192,16 @@ def _receipt(arrival: Arrival, verdict: Verdict, story: int | None) -> Receipt:
         story=story,
         request_id=(delivery.trace or "").partition(" ")[0],
     )
+
+
+def _note(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> None:
+    """Leaves a line of the log for each, in one go."""
+    each = []
+    for arrival, verdict in zip(arrivals, verdicts, strict=True):
+        request_id = (arrival.delivery.trace or "").partition(" ")[0]
+        about = _about(arrival.delivery.token, arrival.hint, verdict)
+        each.append({"verdict": verdict.value, **about, "request_id": request_id})
+    log.info("webhook.received", each=each)
 
 
 def _about(token: Token, hint: Hint | None, verdict: Verdict) -> dict[str, str]:

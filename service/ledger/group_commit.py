@@ -16,12 +16,17 @@ GATHER_SECONDS = 0.004
 class GroupCommit(Generic[Item, Result]):
     """Lets one thread write what several threads bring, while the next ones gather.
 
-    `commit` writes all items or none, and returns a result for each, in order. There is no thread of its own:
-    whoever comes first leads.
+    `commit` writes all items or none, and returns a result for each, in order; `after` is called with both once the
+    others go on. There is no thread of its own: whoever comes first leads.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Item]], Sequence[Result]],
+        after: Callable[[Sequence[Item], Sequence[Result]], None] = lambda _items, _results: None,
+    ) -> None:
         self._commit = commit
+        self._after = after
         self._lock = threading.Lock()
         self._gathered = threading.Condition(self._lock)
         self._turns: list[_Turn[Item, Result]] = []
@@ -44,12 +49,15 @@ class GroupCommit(Generic[Item, Result]):
             turn.gate.acquire()
         if not turn.is_over:
             self._lead()
-        return turn.outcome(self._commit)
+        return turn.outcome(self._alone)
 
     def _lead(self) -> None:
         turns = self._gather()
+        items = [turn.item for turn in turns]
+        results: Sequence[Result] = ()
         try:
-            for turn, result in zip(turns, self._commit([turn.item for turn in turns]), strict=True):
+            results = self._commit(items)
+            for turn, result in zip(turns, results, strict=True):
                 turn.results = [result]
         except LedgerDown as error:
             for turn in turns:
@@ -59,6 +67,13 @@ class GroupCommit(Generic[Item, Result]):
                 raise
         finally:
             self._hand_over(turns)
+        if results:
+            self._after(items, results)
+
+    def _alone(self, item: Item) -> Result:
+        results = self._commit([item])
+        self._after([item], results)
+        return results[0]
 
     def _gather(self) -> "list[_Turn[Item, Result]]":
         with self._lock:
@@ -89,8 +104,7 @@ class _Turn(Generic[Item, Result]):
         self.gate = threading.Lock()  # the cheapest of events: every write crosses it
         self.gate.acquire()
 
-    def outcome(self, commit: Callable[[Sequence[Item]], Sequence[Result]]) -> Result:
+    def outcome(self, alone: Callable[[Item], Result]) -> Result:
         if self.error is not None:
             raise self.error
-        results = self.results or commit([self.item])
-        return results[0]
+        return self.results[0] if self.results else alone(self.item)

@@ -62,10 +62,13 @@ def gunicorn(env: Mapping[str, str]) -> Iterator[int]:
 
 @contextmanager
 def _process(command: Sequence[str], env: Mapping[str, str]) -> Iterator[None]:
-    # what it prints is of no interest, what it complains of is
-    process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=said)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+            said.seek(0)
+            # what it notes is of no interest here, what it complains of is
+            sys.stderr.writelines(line for line in said if line.split()[1:2] != ["info"])

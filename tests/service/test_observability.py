@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import warnings
@@ -103,6 +104,22 @@ def test_configuring_again_writes_each_line_once(log_of):
     structlog.get_logger().info("once")
     assert stream.getvalue().count("once") == 1
     assert " web " in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_happened_to_several_at_once_has_a_line_for_each(log_of, log_format):
+    stream = log_of(log_format)
+    structlog.contextvars.bind_contextvars(request_id="of-the-first")
+    of_others = [{"story": "b", "request_id": "b-1"}, {"story": f"c token={SECRET}", "request_id": "c-1"}]
+    structlog.get_logger().info("seen", verdict="ok", each=[{"story": "a"}, *of_others])
+    written = stream.getvalue()
+    assert SECRET not in written
+    assert written.endswith("\n")
+    for line, story, request in zip(written.splitlines(), "abc", ("of-the-first", "b-1", "c-1"), strict=True):
+        said = json.loads(line) if log_format == "json" else dict(re.findall(r"(\w+)=\"?(\S)", line))
+        assert (said["story"][0], said["verdict"][0]) == (story, "o")
+        assert request in line
+        assert "each" not in said
 
 
 def test_warnings_are_logged(log_of):

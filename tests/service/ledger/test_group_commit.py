@@ -14,6 +14,7 @@ class Book:
 
     def __init__(self) -> None:
         self.commits: list[list[int]] = []
+        self.noted: list[list[int]] = []
         self.entered = threading.Event()
         self.go_on = threading.Event()
         self.down = False
@@ -28,6 +29,10 @@ class Book:
         self.commits.append(list(items))
         return [item * 10 for item in items]
 
+    def note(self, items: Sequence[int], results: Sequence[int]) -> None:
+        assert results == [item * 10 for item in items]
+        self.noted.append(list(items))
+
 
 @pytest.fixture
 def book() -> Book:
@@ -36,7 +41,7 @@ def book() -> Book:
 
 @pytest.fixture
 def group(book: Book) -> GroupCommit[int, int]:
-    return GroupCommit(book.commit)
+    return GroupCommit(book.commit, book.note)
 
 
 def all_waiting(group: GroupCommit[int, int], count: int) -> None:
@@ -65,21 +70,21 @@ class Crowd:
 def test_a_lone_write_waits_for_nobody(group: GroupCommit[int, int], book: Book) -> None:
     book.go_on.set()
     assert [group.write(1), group.write(2)] == [10, 20]
-    assert book.commits == [[1], [2]]
+    assert book.commits == book.noted == [[1], [2]]
 
 
 def test_what_gathers_behind_a_commit_shares_the_next_one(group: GroupCommit[int, int], book: Book) -> None:
     crowd = Crowd(group, book, [2, 3, 4])
     book.go_on.set()
     assert [crowd.first.result(10), *(other.result(10) for other in crowd.others)] == [10, 20, 30, 40]
-    assert book.commits == [[1], [2, 3, 4]]
+    assert book.commits == book.noted == [[1], [2, 3, 4]]
 
 
 def test_a_bad_item_harms_no_other(group: GroupCommit[int, int], book: Book) -> None:
     crowd = Crowd(group, book, [2, -3, 4])
     book.go_on.set()
     assert crowd.errors() == [None, ValueError, None]
-    assert sorted(book.commits) == [[1], [2], [4]]
+    assert sorted(book.commits) == sorted(book.noted) == [[1], [2], [4]]
 
 
 def test_a_ledger_that_is_down_is_told_to_all_and_asked_once(
@@ -92,7 +97,7 @@ def test_a_ledger_that_is_down_is_told_to_all_and_asked_once(
     assert crowd.errors() == [sa.exc.OperationalError] * 2
     book.down = False
     assert group.write(5) == 50
-    assert book.commits == [[5]]
+    assert book.commits == book.noted == [[5]]
 
 
 def test_a_lone_bad_item_raises_and_the_next_is_written(group: GroupCommit[int, int], book: Book) -> None:
@@ -108,3 +113,4 @@ def test_every_write_of_a_rush_is_committed_once(group: GroupCommit[int, int], b
         results = list(pool.map(group.write, range(1000)))
     assert results == [item * 10 for item in range(1000)]
     assert sorted(item for commit in book.commits for item in commit) == list(range(1000))
+    assert sorted(item for commit in book.noted for item in commit) == list(range(1000))

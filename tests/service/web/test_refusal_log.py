@@ -46,6 +46,8 @@ def line_of(client: FlaskClient, path: str, **asked: Any) -> MutableMapping[str,
     with capture_logs(processors=[merge_contextvars]) as said:
         client.post(path, headers={"X-Request-Id": "night-1"}, **asked)
     (line,) = [line for line in said if line["event"].startswith("webhook.")]
+    (one,) = line.pop("each", [{}])
+    line |= one
     return {name: line[name] for name in line if name not in ("log_level", "event")} | {"is": line["event"]}
 
 
