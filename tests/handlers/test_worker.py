@@ -89,6 +89,17 @@ class Pool:
 
         await_that(reached, f"{wanted}\n{self.log}", SECONDS)
 
+    def end(self) -> None:
+        """Kills all of it, also a worker that took another's place a moment ago."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP)  # so that it starts no more meanwhile
+            self.members.update(psutil.Process(self.process.pid).children(recursive=True))
+        for member in self.members:
+            if is_alive(member):
+                member.kill()
+        self.process.kill()
+        self.process.wait()
+
     def is_gone(self) -> bool:
         return not any(is_alive(member) for member in self.members)
 
@@ -149,11 +160,7 @@ def start(tmp_path: Path, sqlite_url: str, valkey: str, api: ScriptedApi) -> Ite
     yield start
     may_answer.set()
     for pool in pools:
-        for member in pool.members:
-            if is_alive(member):
-                member.kill()
-        pool.process.kill()
-        pool.process.wait()
+        pool.end()
         pool.relay.ledger.close()
 
 
