@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.bulk_replaying import DryRun
+from service.bulk_dry_run import DryRun
 from service.ledger.bulk_replays import BulkReplay
 from service.story_json import iso
 

@@ -1,14 +1,16 @@
 """Replays many stories by today's routes: looked at first, then worked off a few at a time."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
 
+from service.bulk_dry_run import DryRun, Example
 from service.configuration import Configuration
-from service.domain.bulk_replays import Choice, Clock, Plan, how_many, plan, plan_without_video
+from service.domain.bulk_replays import Choice, Clock, Plan, plan, plan_without_video
 from service.domain.people import Doer
 from service.domain.routing import UnknownRoute, destinations_for
 from service.domain.steps import Lane
@@ -34,44 +36,14 @@ ROOM = 40
 """Steps that may be due or under way beside which a bulk replay adds its own: so few that a new story hardly waits."""
 
 LONGEST_REASON = 500
+SENT_TWICE = timedelta(minutes=10)
+"""Within which the same choice is the same wish."""
+
+_TOLD = {Redone.MADE: "for the first time", Redone.REPEATED: "again", Redone.HASTENED: "now instead of later"}
 
 
 class Unfit(ValueError):
     """The choice can't be replayed; the message says why and what would be right."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One chosen story and where it would go."""
-
-    story: StoryRow
-    plan: Plan
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """What a bulk replay would do.
-
-    `total` stories are chosen, or more where that is not `exact`; of the first `looked_at`, `replayed` would be
-    replayed, `skipped` gives the reasons for the others, and `differ` would go elsewhere than then: `gone` and `new`
-    count them by destination.
-    """
-
-    choice: Choice
-    total: int
-    exact: bool
-    looked_at: int
-    replayed: int
-    skipped: dict[str, int]
-    differ: int
-    gone: dict[str, int]
-    new: dict[str, int]
-    examples: tuple[Example, ...]
-
-    @property
-    def chosen(self) -> str:
-        """How many stories are chosen, for people."""
-        return how_many(self.total, exact=self.exact)
 
 
 @dataclass(frozen=True)
@@ -123,12 +95,19 @@ class BulkReplaying:
         )
 
     def start(self, choice: Choice, by: Doer) -> BulkReplay:
-        """Makes a bulk replay of what is chosen now; the scheduler works it off. Raises Unfit."""
+        """Makes a bulk replay of what is chosen now; the scheduler works it off. Raises Unfit.
+
+        Returns the one that was begun already where a form was sent twice, or all would be delivered twice.
+        """
         self.check(choice)
         now = self.now()
         with self.ledger.read() as tx:  # counted beside the writers, whom it would keep waiting
             total = bulk_choosing.count(tx, choice)
         with self.ledger.write() as tx:
+            bulk_replays.hold_off(tx)
+            other = bulk_replays.begun(tx, choice, now - SENT_TWICE)
+            if other is not None:
+                return _same(other, choice)
             made = bulk_replays.add(tx, by.name, choice, total, now)
             detail = ", ".join(f"{name} {value}" for name, value in choice.as_json().items() if value)
             people.note_deed(tx, by, now, "bulk_replay_started", f"bulk replay {made.id}", detail)
@@ -275,18 +254,18 @@ class BulkReplaying:
         return bool(left.places) or left.to is not None
 
 
+def _same(other: BulkReplay, choice: Choice) -> BulkReplay:
+    if other.choice != choice:
+        who = f"bulk replay {other.id} of {other.who}"
+        raise Unfit(f"{who} is at some of these stories: wait for its end, or cancel it")
+    return other
+
+
 def _counted(names: Sequence[str]) -> dict[str, int]:
     """How often each is there, the most frequent first."""
-    return {
-        name: names.count(name) for name in sorted(set(names), key=lambda name: (-names.count(name), name))
-    }
+    return dict(Counter(sorted(names)).most_common())
 
 
 def _told(actions: Sequence[Action]) -> str:
-    told = {
-        Redone.MADE: "for the first time",
-        Redone.REPEATED: "again",
-        Redone.HASTENED: "now instead of later",
-    }
-    named = [(action.lane.destination or str(action.lane), told.get(action.done)) for action in actions]
+    named = [(action.lane.destination or str(action.lane), _TOLD.get(action.done)) for action in actions]
     return ", ".join(f"{name} {how}" for name, how in named if how is not None)

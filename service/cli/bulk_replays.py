@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from service.bulk_dry_run import DryRun, Example
 from service.bulk_replay_json import bulk_json, dry_run_json
-from service.bulk_replaying import BulkReplaying, DryRun, Example, Unfit
+from service.bulk_replaying import BulkReplaying, Unfit
 from service.cli.output import facts, moment, note, plain, show, show_json, table
 from service.cli.times import Moment
 from service.domain.bulk_replays import Choice, Clock, Wanted, usual_clock

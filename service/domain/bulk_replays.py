@@ -31,6 +31,7 @@ class Clock(StrEnum):
     FINISHED = "finished"
 
 
+_ONE_STORY_MAY_BE_BOTH = {Wanted.DEAD, Wanted.SETTLED}
 _NEVER_FINISHED = (Wanted.UNKNOWN, Wanted.GIVEN_UP)
 
 
@@ -61,6 +62,16 @@ class Choice:
             raise ValueError("the window ends before it begins")
         if self.by == Clock.FINISHED and self.wanted in _NEVER_FINISHED:
             raise ValueError(f"stories that are {self.wanted} never finished: choose them by created")
+
+    def meets(self, other: "Choice") -> bool:
+        """Whether both may deliver the same stories to the same destinations."""
+        return (
+            (self.wanted == other.wanted or {self.wanted, other.wanted} == _ONE_STORY_MAY_BE_BOTH)
+            and self.since < other.until
+            and other.since < self.until
+            and (self.route is None or other.route in (None, self.route))
+            and (self.destination is None or other.destination in (None, self.destination))
+        )
 
     def as_json(self) -> dict[str, str | None]:
         """JSON values, from which `read_choice` makes an equal one."""

@@ -112,6 +112,25 @@ def running(tx: sa.Connection) -> list[BulkReplay]:
     return [_row(row) for row in tx.execute(query.order_by(bulk_replays.c.id))]
 
 
+def hold_off(tx: sa.Connection) -> None:
+    """Lets no other transaction make a bulk replay until this one ends: SQLite has one writer anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.text("LOCK TABLE bulk_replays IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def begun(tx: sa.Connection, choice: Choice, since: datetime) -> BulkReplay | None:
+    """One of the same choice that is under way or was made after `since`, unless it was cancelled; else one under way
+    that meets it.
+    """
+    running = bulk_replays.c.state == BulkState.RUNNING
+    recent = (bulk_replays.c.created_at > since) & (bulk_replays.c.state == BulkState.DONE)
+    rows = tx.execute(sa.select(bulk_replays).where(running | recent).order_by(bulk_replays.c.id))
+    found = [_row(row) for row in rows]
+    same = [each for each in found if each.choice == choice]
+    met = [each for each in found if each.state == BulkState.RUNNING and each.choice.meets(choice)]
+    return next(iter(same + met), None)
+
+
 def newest(tx: sa.Connection, limit: int, before: int | None = None) -> list[BulkReplay]:
     """Bulk replays, the newest first, older than the key `before`."""
     query = sa.select(bulk_replays).order_by(bulk_replays.c.id.desc()).limit(limit)

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -262,6 +263,51 @@ def test_a_cancelled_one_goes_no_further(world: World, monkeypatch: pytest.Monke
             "bulk_replay_cancelled",
             "bulk_replay_started",
         ]
+
+
+def test_a_form_that_is_sent_twice_begins_one(world: World) -> None:
+    delivered(world, 1, blog=StepState.DEAD)
+    bulk = replaying(world).start(DEAD, ADA)
+    assert replaying(world).start(DEAD, ADA) == bulk
+    replaying(world).advance()
+    assert now_of(world, bulk).state == BulkState.DONE
+    assert replaying(world).start(DEAD, ADA).id == bulk.id, "it came a moment late"
+    world.clock.move(3600)
+    assert replaying(world).start(DEAD, ADA).id != bulk.id, "a wish of its own"
+
+
+def test_one_that_was_cancelled_may_begin_anew(world: World) -> None:
+    bulk = replaying(world).start(DEAD, ADA)
+    replaying(world).cancel(bulk.id, ADA)
+    assert replaying(world).start(DEAD, ADA).id != bulk.id
+
+
+@pytest.mark.parametrize(
+    ("other", "meets"),
+    [
+        ({"until": DEAD.until + timedelta(seconds=1)}, True),
+        ({"wanted": Wanted.SETTLED}, True),
+        ({"route": "all"}, True),
+        ({"destination": "blog"}, True),
+        ({"since": DEAD.until, "until": DEAD.until + timedelta(days=1)}, False),
+        ({"wanted": Wanted.FAILED}, False),
+    ],
+)
+def test_two_at_once_do_not_share_stories(world: World, other: dict[str, Any], meets: bool) -> None:
+    delivered(world, 1, blog=StepState.DEAD)
+    bulk = replaying(world).start(DEAD, ADA)
+    if not meets:
+        assert replaying(world).start(replace(DEAD, **other), ADA).id != bulk.id
+        return
+    with pytest.raises(Unfit, match=f"bulk replay {bulk.id} of ada is at some of these stories"):
+        replaying(world).start(replace(DEAD, **other), ADA)
+
+
+def test_of_two_that_begin_at_once_there_is_one(world: World) -> None:
+    delivered(world, 1, blog=StepState.DEAD)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: replaying(world).start(DEAD, ADA).id, range(8)))
+    assert len(set(made)) == 1
 
 
 def test_two_schedulers_replay_each_story_once(world: World) -> None:
