@@ -1,15 +1,25 @@
-"""Connections that end when a request takes too long to come, however lively its sender is."""
+"""Connections that end when a request takes too long to come, or its answer is not taken."""
 
+import errno
+import math
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 SILENCE_SECONDS = 5
-"""A client that says nothing for so long loses its connection, or a few of them would take every thread."""
+"""A client that says nothing, or takes nothing, for so long loses its connection: a few of them would take every
+thread.
+"""
 
 REQUEST_SECONDS = 20
 """So does one whose request is not whole after so long: a byte every other second is no silence."""
+
+
+LINGER_SECONDS = 0.1
+"""For the client's end of a connection that we have ended: gunicorn waits for it in the thread that accepts others."""
 
 
 class DeadlineSocket(socket.socket):
@@ -19,6 +29,7 @@ class DeadlineSocket(socket.socket):
     """
 
     _until: float | None = None
+    _is_ended = False
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """See socket.recv; b"" when the time is over."""
@@ -28,19 +39,43 @@ class DeadlineSocket(socket.socket):
         return super().recv(bufsize, flags) if now < self._until else b""
 
     def send(self, *data: Any) -> int:
-        """See socket.send."""
-        self._until = None
-        return super().send(*data)
+        """See socket.send. Raises BrokenPipeError where the client takes nothing."""
+        with self._answering():
+            return super().send(*data)
 
     def sendall(self, *data: Any) -> None:
-        """See socket.sendall."""
-        self._until = None
-        super().sendall(*data)
+        """See socket.sendall. Raises BrokenPipeError where the client takes nothing."""
+        with self._answering():
+            super().sendall(*data)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """See socket.sendfile."""
+        """See socket.sendfile. Raises BrokenPipeError where the client takes nothing."""
+        # it waits by poll(2), which the bound that the listener hands on does not reach
+        self.settimeout(SILENCE_SECONDS)
+        try:
+            with self._answering():
+                return super().sendfile(file, offset, count)
+        finally:
+            self.settimeout(None)
+
+    def shutdown(self, how: int) -> None:
+        """See socket.shutdown."""
+        self._is_ended = True
+        self._until = min(self._until or math.inf, time.monotonic() + LINGER_SECONDS)
+        super().shutdown(how)
+
+    def settimeout(self, value: float | None) -> None:
+        """See socket.settimeout; at most LINGER_SECONDS after a shutdown."""
+        super().settimeout(min(value, LINGER_SECONDS) if self._is_ended and value is not None else value)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
         self._until = None
-        return super().sendfile(file, offset, count)
+        try:
+            yield
+        except (BlockingIOError, TimeoutError) as error:
+            self._until = -math.inf
+            raise BrokenPipeError(errno.EPIPE, "the client takes nothing of its answer") from error
 
 
 class DeadlineListener(socket.socket):
@@ -56,6 +91,7 @@ def with_deadlines(listener: socket.socket) -> DeadlineListener:
     """Takes a listening socket over; what it accepts is bounded in its silence and in all."""
     silence = struct.pack("ll", SILENCE_SECONDS, 0)  # struct timeval; accepted sockets inherit it
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, silence)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, silence)
     timeout = listener.gettimeout()
     taken = DeadlineListener(fileno=listener.detach())
     taken.settimeout(timeout)

@@ -1,5 +1,8 @@
+import select
 import socket
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,55 @@ def test_after_an_answer_the_next_request_has_its_own_time(
         getattr(server, how)(answer if how == "sendfile" else b"answer")
     assert server.recv(1) == b"y"
     assert client.recv(10) == b"answer"
+
+
+@pytest.mark.parametrize("how", ["sendall", "sendfile"])
+def test_an_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch, how: str, tmp_path: Path) -> None:
+    monkeypatch.setattr(request_deadline, "SILENCE_SECONDS", 1)
+    (tmp_path / "answer").write_bytes(bytes(50 * 2**20))
+    with (
+        with_deadlines(socket.create_server(("127.0.0.1", 0))) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        listener.accept()[0] as server,
+        (tmp_path / "answer").open("rb") as answer,
+    ):
+        client.sendall(b"more")
+        with pytest.raises(BrokenPipeError):
+            getattr(server, how)(answer if how == "sendfile" else answer.read())
+        assert server.recv(10) == b"", "nobody listens to it any more"
+
+
+def test_the_end_of_a_connection_is_not_waited_for(ends: tuple[DeadlineSocket, socket.socket]) -> None:
+    server, _ = ends
+    server.shutdown(socket.SHUT_WR)
+    server.settimeout(600)
+    with pytest.raises(TimeoutError):
+        server.recv(1)
+
+
+def test_clients_that_take_nothing_do_not_keep_the_server_from_others(tmp_path: Path) -> None:
+    with (
+        running_web(
+            tmp_path, config="hurried_serving", WEB_CONCURRENCY="1", STORYRELAY_WEB_THREADS="3"
+        ) as server,
+        ExitStack() as held,
+    ):
+        for _ in range(6):
+            taker = held.enter_context(socket.socket())
+            taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            taker.connect(("127.0.0.1", server.port))
+            ask_until_it_is_stuck(taker)
+        with urllib.request.urlopen(server.url + "/healthz", timeout=30) as answer:
+            assert answer.status == 200
+
+
+def ask_until_it_is_stuck(taker: socket.socket) -> None:
+    """Asks for one file after the other until the server reads no more, or hangs up."""
+    ask = b"GET /static/htmx-2.min.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    taker.setblocking(False)
+    with suppress(ConnectionResetError, BrokenPipeError):
+        while select.select([], [taker], [], 0.3)[1]:
+            taker.send(ask * 20)
 
 
 def test_a_client_that_drips_is_cut_off_by_the_real_server(tmp_path: Path) -> None:
