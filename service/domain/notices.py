@@ -1,6 +1,6 @@
 """What people must be told of: the kinds of notice, and how each is worded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -108,14 +108,15 @@ class Quiet:
         """The end of the quiet hours that hold such notices at this moment; None: they may be told."""
         if kind_of(group) in (*self.loud, NoticeKind.DIGEST) or not self.hours.are_open(now):
             return None
-        local = now.astimezone(self.hours.zone)
+        return next(end for end in self._ends(now) if end > now)
+
+    def _ends(self, now: datetime) -> Iterator[datetime]:
+        today = now.astimezone(self.hours.zone).date()
         minute = self.hours.hours[0].end
-        end = datetime.combine(
-            local.date(), time(minute // 60 % 24, minute % 60), tzinfo=self.hours.zone
-        ).astimezone(now.tzinfo)
-        following = local.date() + timedelta(days=1)
-        later = datetime.combine(following, time(minute // 60 % 24, minute % 60), tzinfo=self.hours.zone)
-        return end if end > now else later.astimezone(now.tzinfo)
+        # on the night when summer time ends the clocks show some times twice: fold 1 is the second time
+        for days, fold in ((0, 0), (0, 1), (1, 0)):
+            clock = time(minute // 60 % 24, minute % 60, tzinfo=self.hours.zone, fold=fold)
+            yield datetime.combine(today + timedelta(days=days), clock).astimezone(now.tzinfo)
 
 
 @dataclass(frozen=True)

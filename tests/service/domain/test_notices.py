@@ -36,6 +36,22 @@ def test_quiet_hours_end_by_the_clocks_there(quiet: Quiet, now: str, until: str 
     assert quiet.until(at(now), "story_failed") == (None if until is None else at(until))
 
 
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        ("2026-10-25T00:10+00:00", "2026-10-25T00:30+00:00"),  # 02:10, the first time
+        ("2026-10-25T01:10+00:00", "2026-10-25T01:30+00:00"),  # 02:10, the second time
+        ("2026-10-25T01:30+00:00", None),
+        ("2026-10-25T00:40+00:00", None),
+        ("2026-03-29T00:40+00:00", "2026-03-29T01:30+00:00"),  # 01:40: on that night there is no 02:30
+    ],
+)
+def test_an_end_in_an_hour_that_comes_twice_or_never(now: str, until: str | None) -> None:
+    quiet = Quiet(OpeningHours(BERLIN, hours=(Hours(22 * 60, 2 * 60 + 30),)))
+    wanted = None if until is None else datetime.fromisoformat(until)
+    assert quiet.until(datetime.fromisoformat(now), "story_failed") == wanted
+
+
 def test_what_is_loud_is_told_at_night_and_so_is_its_end() -> None:
     now = at("2026-03-01T23:00")
     assert NIGHT.until(now, "key_refused") is None
