@@ -1,7 +1,9 @@
 """Takes secrets out of text that people will read: logs, errors, reports to Sentry."""
 
+import html
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -43,15 +45,27 @@ _CONCEALED: list[re.Pattern[str]] = []
 
 
 def conceal(secrets: Iterable[str]) -> None:
-    """Has this process take these texts out of what people will read, as they are and as they stand in addresses.
+    """Has this process take these texts out of what people will read, as they are and as they are written in
+    addresses, in JSON and in HTML.
 
     In place of those that were named before. A place that quotes our own key to us gives it no shape to know it by.
     """
-    forms = {
-        form for secret in secrets if len(secret) >= SHORTEST for form in (secret, quote(secret, safe=""))
-    }
+    forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     _CONCEALED[:] = [re.compile("|".join(map(re.escape, longest_first)))] if longest_first else []
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    for safe in ("", "/"):
+        in_address = quote(secret, safe=safe)
+        yield in_address
+        yield re.sub("%..", lambda found: found[0].lower(), in_address)
+    for plain in (True, False):
+        in_json = json.dumps(secret, ensure_ascii=plain)[1:-1]
+        yield in_json
+        yield in_json.replace("/", r"\/")  # as PHP does
+        yield html.escape(secret, quote=plain)
 
 
 def redact(text: str) -> str:

@@ -127,7 +127,7 @@ def test_what_lies_too_deep_is_cleaned_as_text():
 
 @pytest.fixture
 def concealed() -> Iterator[None]:
-    conceal(["gate-key+1/2", "gate-key+1/2 and more", "short"])
+    conceal(["gate-key+1/2", "gate-key+1/2 and more", "short", 'half"aäkey'])
     yield
     conceal([])
 
@@ -139,6 +139,10 @@ def concealed() -> Iterator[None]:
         ("400: gate-key+1/2 is not allowed", "400: *** is not allowed"),
         ("400: gate-key+1/2 and more", "400: ***"),
         ("GET /x/gate-key%2B1%2F2/y", "GET /x/***/y"),
+        ("GET /x/gate-key%2b1%2f2/y", "GET /x/***/y"),
+        (r'{"said": "gate-key+1\/2 is not allowed"}', r'{"said": "*** is not allowed"}'),
+        (r'{"said": "half\"a\u00e4key"}', '{"said": "***"}'),
+        ("<p>half&quot;aäkey</p>", "<p>***</p>"),
         ("a short word", "a short word"),
         ("srt_abc_def is no token of ours", "srt_*** is no token of ours"),
     ],
