@@ -41,6 +41,7 @@ def dead(relay: Relay, tx: sa.Connection, step: ClaimedStep, message: str, now: 
     """Has the fallback told, unless it was this one that failed or was told before; the log has it in any case."""
     telling = tellings.of_step(tx, step.id)
     if telling is not None:
+        tellings.freeze(tx, telling, now)  # or what comes later would join a telling that nobody tells
         tellings.pass_on(tx, telling.id, relay.configuration.notices, now, "could not be told")
     log.error("notice.untold", step=step.id, destination=step.lane.destination, error=message)
 

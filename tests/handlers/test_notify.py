@@ -237,6 +237,20 @@ def test_the_fallback_is_told_once_and_has_none_itself(make: Callable[..., World
         ]
 
 
+@pytest.mark.parametrize("more", ["", 'fallback = "team"\n', FALLBACK])
+def test_what_nobody_could_be_told_mutes_nothing_that_comes_later(
+    make: Callable[..., World], more: str
+) -> None:
+    world = make(more)
+    note(world, 1)
+    with world.relay.ledger.write() as tx:  # as after workers that were killed at each attempt
+        tx.execute(sa.update(table).values(attempts=50))
+    world.run()
+    note(world, 2)
+    run_until(world, 2 * HOUR)
+    assert titles(world) == ["Failed: number 2"]
+
+
 def test_the_fallback_is_told_soon_what_another_is_not_told_yet(make: Callable[..., World]) -> None:
     world = make(FALLBACK)
     lane = Lane(StepKind.NOTIFY, "team")
