@@ -335,7 +335,11 @@ def settle_if_over(tx: sa.Connection, key: int, now: datetime) -> bool:
             state=StoryState.SETTLED,
             settled_at=now,
             updated_at=now,
-            published_at=sa.func.coalesce(stories.c.published_at, published.scalar_subquery()),
+            # a failed story that was asked for again is no measure of how long one takes from webhook to published
+            published_at=sa.case(
+                (stories.c.open_since < stories.c.finished_at, stories.c.published_at),
+                else_=sa.func.coalesce(stories.c.published_at, published.scalar_subquery()),
+            ),
         )
     )
     return changed.rowcount == 1

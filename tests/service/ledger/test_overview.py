@@ -68,6 +68,15 @@ def test_a_story_that_settles_again_keeps_its_time(ledger: Ledger) -> None:
     assert found.slow == pytest.approx(40, abs=0.01)
 
 
+def test_a_failed_story_that_was_asked_for_again_is_no_measure(ledger: Ledger) -> None:
+    with ledger.write() as tx:
+        key = add(tx, 1)
+        deliver(tx, key, TEAM, 5000)
+        stories.change(tx, key, NOON, webhook_at=at(4), open_since=at(4000), finished_at=at(4900))
+        assert stories.settle_if_over(tx, key, at(5000))
+    assert times(ledger) == Publishing()
+
+
 @pytest.mark.parametrize(
     ("state", "intent"), [(StepState.DEAD, Intent.PUBLISH), (StepState.DONE, Intent.WITHDRAW)]
 )
