@@ -71,7 +71,9 @@ class Numbers:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell."""
-        return not any((self.results, self.finished, self.noted, self.troubles, self.questions))
+        return not any(
+            (self.results, self.published, self.finished, self.noted, self.troubles, self.questions)
+        )
 
 
 def words(day: Day, numbers: Numbers, address: str, now: datetime) -> tuple[str, str]:
@@ -80,6 +82,8 @@ def words(day: Day, numbers: Numbers, address: str, now: datetime) -> tuple[str,
         return f"{day}: a quiet day", f"No story came in, nothing failed, nothing is troubling.\n{address}/"
     came = sum(numbers.results.values())
     title = f"{day}: {_count(came, 'story', 'stories')}{_results(numbers, ', ')}"
+    if not came and numbers.published:
+        title = f"{day}: no new story, {numbers.published:,} of the days before published"
     parts = (
         "\n".join(filter(None, (_stories(numbers, came), _times(numbers, address), _webhooks(numbers)))),
         _worst(numbers, address),

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from service.redaction import redact
 from service.settings import values
-from service.settings.values import Count, Days, Keep, Rate, Schedule, Seconds, Share, Size
+from service.settings.values import Count, Days, Keep, KeepTwoDays, Rate, Schedule, Seconds, Share, Size
 from service.signing import fingerprint
 
 STABLE = frozenset(
@@ -151,7 +151,9 @@ class Settings(BaseSettings):
     )
     keep_receipts_days: Keep = Field(365, description="… what else webhooks left.")
     keep_attempts_days: Keep = Field(365, description="… how each attempt went.")
-    keep_notices_days: Keep = Field(365, description="… notices.")
+    keep_notices_days: KeepTwoDays = Field(
+        365, description="… notices, two days at least: by them the daily digest knows that it was sent."
+    )
     keep_audit_days: Keep = Field(730, description="… lines of the audit log.")
 
     submission_token_days: Days = Field(30, description="How long a submission's webhook URL is good.")

@@ -138,6 +138,9 @@ def _bytes(value: Any) -> int:
 
 Seconds = Annotated[float, Field(gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)]
+KeepTwoDays = Annotated[
+    Annotated[float, Field(ge=2, le=36500, allow_inf_nan=False)] | None, BeforeValidator(or_off)
+]
 Keep = Annotated[Annotated[float, Field(gt=0, le=36500, allow_inf_nan=False)] | None, BeforeValidator(or_off)]
 Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

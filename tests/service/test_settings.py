@@ -39,6 +39,11 @@ def problems(home, **env):
     return str(caught.value)
 
 
+def test_a_digest_is_remembered_for_two_days_at_least(home):
+    assert "STORYRELAY_KEEP_NOTICES_DAYS" in problems(home, STORYRELAY_KEEP_NOTICES_DAYS="1.9")
+    assert load(home, STORYRELAY_KEEP_NOTICES_DAYS="off").keep_notices_days is None
+
+
 def test_an_empty_environment_gives_the_defaults(home):
     settings = load(home)
     assert settings.database_url == f"sqlite:///{home}/var/ledger.sqlite3"

@@ -68,6 +68,12 @@ def test_an_empty_day_is_one_line() -> None:
     ]
 
 
+def test_a_day_on_which_something_was_only_published_is_not_empty() -> None:
+    title, text = words(DAY, Numbers(published=3, typical=2, slowest=4), AT, NOW)
+    assert title == "Sunday, 1 March 2026: no new story, 3 of the days before published"
+    assert "From the news of 3 stories to the last destination: half within 2.0 s" in text
+
+
 def test_a_day_of_which_only_a_trouble_is_left_is_not_empty() -> None:
     title, text = words(DAY, Numbers(troubles=[("Full", NOW)]), AT, NOW)
     assert title == "Sunday, 1 March 2026: 0 stories"
