@@ -82,6 +82,8 @@ class _SignInPages:
 def _inside(wanted: str) -> str:
     """Where to go after signing in: a page of ours, never another site's."""
     parts = urlsplit(wanted)
+    if not wanted.isprintable():  # no header may hold it
+        return url_for("dashboard.overview")
     if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith(("//", "/\\")):
         return url_for("dashboard.overview")
     return wanted

@@ -77,6 +77,7 @@ def test_sign_ins_leave_lines_that_name_nobody_who_was_refused(app: Flask, accou
         ("//evil.test/", "/"),
         ("/\\evil.test", "/"),
         ("javascript:alert(1)", "/"),
+        ("/stories\r\nSet-Cookie: x=y", "/"),
         ("", "/"),
     ],
 )
