@@ -108,9 +108,11 @@ def test_many_stories_are_looked_at_and_then_begun(home, book):
     begun = home.json("replay", "--from", "1d", "--state", "dead")
     assert (begun["state"], begun["total"], begun["who"]) == ("running", 1, "shell")
     assert home.steps(key)["deliver/shelf"].state == "dead", "the scheduler does it"
-    assert (
-        "The scheduler works it off" in home.done("replay", "--from", "2026-01-01", "--state", "dead").stderr
-    )
+    overlapping = home.run("replay", "--from", "2026-01-01", "--state", "dead")
+    assert overlapping.exit_code == 2
+    assert "bulk replay 1 of shell is at some of these stories" in overlapping.stderr
+    beside = home.done("replay", "--from", "2026-01-01", "--to", "2026-01-02", "--state", "dead")
+    assert "The scheduler works it off" in beside.stderr
 
 
 @pytest.mark.parametrize(
