@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := service handlers tests deploy
 # of tests at once: more than processors, for a third of their time they wait for other processes
-JOBS ?= 3
+JOBS ?= 4
 
 .PHONY: help demo up test test-pages test-all test-places openapi lint format bench pins clean
 
@@ -41,9 +41,9 @@ test-pages: $(VENV)/.installed-dev ## walk through every page in Chromium, which
 	$(BIN)/python tests/parts/chromium.py
 	$(BIN)/pytest tests/browser
 
-test-all: test test-pages ## run both, on PostgreSQL also what pages, calls, commands and handlers do, and the whole crash test (minutes)
+test-all: test test-pages ## run both, on PostgreSQL also what pages, calls, commands and handlers do, and the slow tests (minutes)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --everywhere -k postgresql tests/service/web/dashboard tests/service/web/api tests/service/cli tests/handlers
-	$(BIN)/pytest --everywhere tests/e2e/test_crash.py
+	$(BIN)/pytest --everywhere tests/e2e/test_crash.py tests/e2e/test_demo.py
 
 test-places: $(VENV)/.installed-dev ## run the connectors against real servers that npm installs (minutes, the first time)
 	$(BIN)/pytest tests/places

@@ -78,7 +78,9 @@ def _nothing_is_concealed() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--everywhere", action="store_true", help="run what is tested on SQLite alone on PostgreSQL, too"
+        "--everywhere",
+        action="store_true",
+        help="run what is tested on SQLite alone on PostgreSQL, too, and what is marked as slow",
     )
 
 
@@ -93,7 +95,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_for_everywhere(item: pytest.Item) -> bool:
     place, _, parameters = item.nodeid.partition("[")
-    return place.startswith(FOR_EVERYWHERE) and "postgresql" in parameters
+    on_the_other_database = place.startswith(FOR_EVERYWHERE) and "postgresql" in parameters
+    return on_the_other_database or item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture(scope="session", autouse=True)

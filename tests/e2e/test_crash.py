@@ -95,7 +95,7 @@ class Size:
     flushes: int
 
 
-USUAL, EVERYWHERE = Size(24, 4, 2), Size(60, 6, 3)
+USUAL, EVERYWHERE = Size(12, 2, 1), Size(60, 6, 3)
 """Of each run, and with `--everywhere`."""
 
 

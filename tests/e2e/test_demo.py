@@ -104,6 +104,7 @@ def test_a_destination_that_refuses_once_is_tried_again(told: Mapping[str, Any])
     assert sorted(tries) == [1, 1, 1, 1, 2]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_next_demo_which_had_made_its_folder_anew(
     told: Mapping[str, Any], work: Path
 ) -> None:
