@@ -1,5 +1,6 @@
 """What comes of the API's calls, as its document tells it."""
 
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, Field, JsonValue, create_model
@@ -133,6 +134,7 @@ class Destinations(Shape):
     items: list[Destination]
 
 
+@cache  # one shape a name, whatever number of applications a process makes
 def page_of(shape: type[Shape], title: str) -> type[BaseModel]:
     """A page of these."""
     return create_model(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,6 @@ from service.domain.states import Origin, StepKind, StepState, StoryState
 from service.domain.steps import ClaimedStep, Lane
 from service.emulator import EmulatorOptions, EmulatorServer
 from service.ledger import Ledger, steps, stories
-from service.ledger.migrating import migrate
 from service.ledger.stories import NewStory, StoryRow, VideoRow
 from service.ledger.tables import steps as step_table
 from service.settings import Settings, variable
@@ -127,10 +127,10 @@ def bare(bare_env: dict[str, str | None], tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def home(bare: Home) -> Iterator[Home]:
+def home(bare: Home, migrated_sqlite: Path) -> Iterator[Home]:
     """A home with a ledger, keys, destinations and routes; the Story API can't be reached."""
     (bare.path / "var").mkdir(exist_ok=True)
-    migrate(bare.ledger)
+    shutil.copyfile(migrated_sqlite, bare.path / "var" / "ledger.sqlite3")
     (bare.path / "storyrelay.toml").write_text(CONFIGURATION)
     bare.env |= {
         "SECRET_KEYS": KEYS,
