@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 SOURCES := service handlers tests deploy
 # of tests at once: more than processors, for a third of their time they wait for other processes
 JOBS ?= 4
+# the tests start hundreds of processes, each of which would compile all of it anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo up test test-pages test-all test-places openapi lint format bench pins clean
 
