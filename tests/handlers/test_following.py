@@ -50,6 +50,7 @@ def send(world: World, story_id: str, **headers: str) -> Any:
     path = world.relay.webhook_urls.for_route("all").removeprefix("https://relay.example")
     answer = create_app(world.relay).test_client().post(path, json={"id": story_id}, headers=headers)
     assert answer.status_code == 202
+    assert world.queue.arrived.wait(30), "the fetch was dispatched"
     _forget_requests()  # the work is another process's
     return answer
 
@@ -65,8 +66,9 @@ def test_a_webhook_is_found_in_the_log_of_all_that_follows(world: World, ask: As
     finished(story_id)
     answer = send(world, story_id, **{"X-Request-Id": "from-the-proxy-1"})
     assert answer.headers["X-Request-Id"] == "from-the-proxy-1"
-    done = {line["lane"]: line for line in logged(world) if line["event"] == "step.done"}
-    assert set(done) == {"fetch", "download", "deliver/shelf"}
+    said = logged(world)
+    done = {line["lane"]: line for line in said if line["event"] == "step.done"}
+    assert set(done) == {"fetch", "download", "deliver/shelf"}, said
     assert {line["request_id"] for line in done.values()} == {"from-the-proxy-1"}
     assert {line["story"] for line in done.values()} == {story_id}
     assert all(line["step"] for line in done.values())

@@ -1,5 +1,6 @@
 """A relay whose queue is a list and whose clock is moved by hand: steps run here, one after the other."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,12 +40,14 @@ class FakeQueue(JobQueue):
         self.tests: list[int] = []
         self.down = False
         self.refused = 0
+        self.arrived = threading.Event()  # the web dispatches from a thread of its own
 
     def enqueue(self, steps: Iterable[tuple[int, StepKind]]) -> None:
         if self.down:
             self.refused += 1
             raise QueueDown("down")
         self.jobs += [step for step, _ in steps]
+        self.arrived.set()
 
     def enqueue_test(self, test: int) -> None:
         if self.down:
