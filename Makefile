@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := service handlers tests deploy
 # of tests at once: more than processors, for a third of their time they wait for other processes
-JOBS ?= 4
+JOBS ?= 3
 # the tests start hundreds of processes, each of which would compile all of it anew
 unexport PYTHONDONTWRITEBYTECODE
 
