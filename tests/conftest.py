@@ -22,6 +22,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask_openapi import utils as openapi_shapes
+from hypothesis import HealthCheck, settings
 from jinja2 import FileSystemBytecodeCache
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
@@ -53,6 +54,10 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_stay_on_this_machine)
+
+# an example may take as long as a busy machine makes it
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 FOR_EVERYWHERE = (

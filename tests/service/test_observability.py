@@ -165,7 +165,7 @@ def test_planted_secrets_never_reach_the_log(log_of, log_format):
 
 
 @given(text=st.text(), name=st.text("abc \n\u202e", min_size=1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_untrusted_text_stays_on_its_line(log_of, text, name):
     stream = log_of()
     structlog.get_logger().info(text, title=text, tree={name: [text]})

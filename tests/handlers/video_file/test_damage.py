@@ -80,7 +80,7 @@ def test_a_cut_at_every_box_boundary_is_seen(make_film, tmp_path, flags):
         assert refused(path).cut
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_cut_anywhere_is_seen_without_decoding(tmp_path, film, data):
     whole = film.read_bytes()
@@ -91,7 +91,7 @@ def test_a_cut_anywhere_is_seen_without_decoding(tmp_path, film, data):
     assert caught.value.cut
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_cut_is_seen_where_the_last_box_has_no_length(tmp_path, film, data):
     whole = bytearray(film.read_bytes())
@@ -105,7 +105,7 @@ def test_a_cut_is_seen_where_the_last_box_has_no_length(tmp_path, film, data):
     assert refused(path).cut
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_fragmented_film_cut_within_a_box_is_seen(tmp_path, fragmented, data):
     whole = fragmented.read_bytes()
@@ -223,7 +223,7 @@ def test_an_index_of_a_hundred_million_samples_eats_no_memory_of_ours(spoiled, f
         probe(hostile, VideoLimits(cpu_seconds=5, memory_bytes=512 * 2**20))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)),

@@ -377,7 +377,9 @@ class TestBadAnswers:
         server.answers(body)
         assert api.delete("abc123") is None
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )
     @given(
         body=st.binary(max_size=200)
         | st.text().map(str.encode)
