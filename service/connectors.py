@@ -4,8 +4,6 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import ClassVar, Protocol, cast
 
@@ -15,6 +13,7 @@ from service.domain.approvals import Question
 from service.domain.delivery import Notice, PreviewPart, Publication, Published, Withdrawal
 from service.domain.progress import Progress
 from service.domain.rates import Rate
+from service.entry_points import installed
 from service.outbound_http import HttpClient
 
 GROUP = "storyrelay.connectors"
@@ -122,18 +121,13 @@ def connector_class(name: str) -> type[Connector]:
 
     Raises UnknownConnector.
     """
-    found = _installed()
+    found = installed(GROUP)
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownConnector(f"no connector {name!r}: {hint}there are {', '.join(sorted(found))}")
     loaded: type[Connector] = found[name].load()
     return loaded
-
-
-@cache  # reads the metadata of every distribution that is installed: 5 ms
-def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def default_rate(connector: type[Connector]) -> Rate | None:

@@ -6,8 +6,9 @@ nothing but itself.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
+
+from service.entry_points import installed
 
 GROUP = "storyrelay.commands"
 """The entry-point group of commands that live outside of this package."""
@@ -75,11 +76,11 @@ EXTENSIONS = "Extensions"
 
 def sections() -> Iterator[tuple[str, list[Listed]]]:
     """The commands that are there, by section; those of other packages come last, under their own heading."""
-    installed = _installed()
+    added = installed(GROUP)
     named = {each.name for _, listed in SECTIONS for each in listed}
     for title, listed in SECTIONS:
-        yield title, [each for each in listed if each.target or each.name in installed]
-    others = [Listed(name, _origin(installed[name])) for name in sorted(installed.keys() - named)]
+        yield title, [each for each in listed if each.target or each.name in added]
+    others = [Listed(name, _origin(added[name])) for name in sorted(added.keys() - named)]
     if others:
         yield EXTENSIONS, others
 
@@ -90,12 +91,7 @@ def entry_point(name: str) -> EntryPoint | None:
         for each in listed:
             if each.name == name and each.target:
                 return EntryPoint(name, each.target, GROUP)
-    return _installed().get(name)
-
-
-@cache
-def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return installed(GROUP).get(name)
 
 
 def _origin(point: EntryPoint) -> str:

@@ -81,7 +81,7 @@ def plug_in(monkeypatch):
 
     def add(name: str, value: str) -> None:
         point = importlib.metadata.EntryPoint(name, value, catalogue.GROUP)
-        monkeypatch.setattr(catalogue, "_installed", lambda: {name: point})
+        monkeypatch.setattr(catalogue, "installed", lambda _group: {name: point})
 
     return add
 
