@@ -88,7 +88,8 @@ def test_a_webhook_is_answered_kept_and_its_fetch_queued(either: World) -> None:
     answer = create_app(world.relay).test_client().post(ROUTE, json=BODY)
     assert (answer.status_code, answer.get_json()) == (202, {"verdict": "accepted"})
     assert kept(world) == (["accepted"], 1)
-    await_that(lambda: len(world.queue.jobs) == 1, "the fetch is queued", 10, every=0.01)
+    assert world.queue.arrived.wait(10), "the fetch is queued"
+    assert len(world.queue.jobs) == 1
     assert world.steps("story-1")["fetch"].state == "queued"
 
 
