@@ -20,9 +20,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from argon2 import PasswordHasher
+from examples import UNHURRIED
 from flask import Flask
 from flask_openapi import utils as openapi_shapes
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from jinja2 import FileSystemBytecodeCache
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
@@ -55,8 +56,7 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
 
 sys.addaudithook(_stay_on_this_machine)
 
-# an example may take as long as a busy machine makes it
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", UNHURRIED)
 settings.load_profile("unhurried")
 
 

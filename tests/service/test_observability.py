@@ -10,7 +10,8 @@ from typing import ClassVar
 import pytest
 import sentry_sdk
 import structlog
-from hypothesis import HealthCheck, given, settings
+from examples import SHARING
+from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.transport import Transport
 
@@ -165,7 +166,7 @@ def test_planted_secrets_never_reach_the_log(log_of, log_format):
 
 
 @given(text=st.text(), name=st.text("abc \n\u202e", min_size=1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@SHARING
 def test_untrusted_text_stays_on_its_line(log_of, text, name):
     stream = log_of()
     structlog.get_logger().info(text, title=text, tree={name: [text]})

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import av
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import SHARING
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.mp4_boxes import check_boxes
@@ -80,7 +81,7 @@ def test_a_cut_at_every_box_boundary_is_seen(make_film, tmp_path, flags):
         assert refused(path).cut
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SHARING, max_examples=200)
 @given(data=st.data())
 def test_a_cut_anywhere_is_seen_without_decoding(tmp_path, film, data):
     whole = film.read_bytes()
@@ -91,7 +92,7 @@ def test_a_cut_anywhere_is_seen_without_decoding(tmp_path, film, data):
     assert caught.value.cut
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SHARING, max_examples=40)
 @given(data=st.data())
 def test_a_cut_is_seen_where_the_last_box_has_no_length(tmp_path, film, data):
     whole = bytearray(film.read_bytes())
@@ -105,7 +106,7 @@ def test_a_cut_is_seen_where_the_last_box_has_no_length(tmp_path, film, data):
     assert refused(path).cut
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SHARING, max_examples=40)
 @given(data=st.data())
 def test_a_fragmented_film_cut_within_a_box_is_seen(tmp_path, fragmented, data):
     whole = fragmented.read_bytes()
@@ -223,7 +224,7 @@ def test_an_index_of_a_hundred_million_samples_eats_no_memory_of_ours(spoiled, f
         probe(hostile, VideoLimits(cpu_seconds=5, memory_bytes=512 * 2**20))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SHARING, max_examples=60)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)),

@@ -3,7 +3,8 @@ from fractions import Fraction
 
 import av
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import SHARING
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.mp4_boxes import check_boxes
@@ -135,7 +136,7 @@ def test_a_playlist_in_an_mp4s_clothes_opens_nothing_else(tmp_path, film):
         probe(path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(SHARING, max_examples=60)
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"", b"\0\0\0\x10ftypisom\0\0\0\0", b"\0\0\0\x08moov\0\0\0\x08mdat"]),

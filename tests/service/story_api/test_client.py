@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import SHARING
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.outbound_http import HttpClient, Interrupted, Request, Response
@@ -377,9 +378,7 @@ class TestBadAnswers:
         server.answers(body)
         assert api.delete("abc123") is None
 
-    @settings(
-        max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    )
+    @settings(SHARING, max_examples=60)
     @given(
         body=st.binary(max_size=200)
         | st.text().map(str.encode)
